@@ -1,0 +1,558 @@
+/* Times minor page faults: alone, and while a thread on another CPU works on the address space.
+ *
+ * One thread faults, pausing a little between faults. Another repeats one call, thinks, and notes
+ * the start and end of each call. Afterwards every fault is put with the call it met:
+ *
+ *   during   it began inside a call;           overlap   it began before a call and ended in or
+ *   setup    it met a call that only restores            after it;
+ *            the state (mmap after munmap);    idle      it met no call.
+ *
+ * munmap gives the lock back to readers part-way (since 4.20), mprotect never does: the same part
+ * of a VMA under both is the experiment that the question of a downgrade needs. */
+#include "common.h"
+#include "region.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WINDOW_PAGES 256 /* untouched pages a faulting thread goes through before they are reset */
+#define FRESH_VMAS 512	 /* VMAs of one page, made and thrown away in one go */
+
+enum writer { W_NONE, W_MPROTECT, W_MUNMAP, W_UFFD };
+enum target { T_SAME, T_OTHER, T_FRESH };
+enum label { L_CALL, L_BACK, L_SETUP, LABELS };
+
+static const char *const writer_names[] = { "none", "mprotect", "munmap", "uffd_writeprotect" };
+static const char *const target_names[] = { "same_vma", "other_vma", "fresh_vma" };
+
+struct point {
+	enum writer writer;
+	enum target target;
+	enum shape shape; /* edge: the call takes the first part of the VMA; own: all of it */
+	size_t pages;
+	bool write; /* write faults; else read faults, which map the zero page */
+	double duty;
+};
+
+struct window {
+	uint64_t start, end;
+	enum label label;
+};
+
+struct fault {
+	uint64_t start, took;
+};
+
+static struct list only_pages;
+static const char *only_writers, *only_targets;
+static double point_ms = 150, fault_think_us = 1.5;
+static long long passes = 2, seed = 1, keep_pairs = 250;
+static bool quick, only_list;
+static uint64_t null_ns;
+
+/* What the two threads share. Each array has one writer and is read after both have ended. */
+static struct {
+	const struct point *point;
+	struct region region;
+	atomic_bool stop, ready;
+	atomic_int hold_off;	 /* the faulting thread wants the writer out of the kernel */
+	atomic_bool in_call;
+	struct window *windows;
+	size_t n_windows, room_windows;
+	struct fault *faults;
+	size_t n_faults, room_faults;
+	char *target; /* first page to fault on */
+	size_t target_pages;
+	int error;
+} run;
+
+/* ---- the writer ------------------------------------------------------------------------------ */
+
+static void note(uint64_t start, uint64_t end, enum label label)
+{
+	run.windows[run.n_windows++] = (struct window){ start, end, label };
+}
+
+/* The bytes a call covers: of shape own, the faulting window as well. */
+static int writer_call(bool back)
+{
+	const struct region *r = &run.region;
+	int prot = back ? PROT_READ | PROT_WRITE : PROT_READ;
+
+	switch (run.point->writer) {
+	case W_MPROTECT:
+		return mprotect(r->range, r->range_bytes, prot) ? errno : 0;
+	case W_MUNMAP:
+		return munmap(r->range, r->range_bytes) ? errno : 0;
+	case W_UFFD:
+		return uffd_set_protection(r, !back);
+	case W_NONE:
+		break;
+	}
+	return 0;
+}
+
+/* After munmap: the range again, part of the same VMA as the rest, and populated. */
+static int writer_setup(void)
+{
+	const struct region *r = &run.region;
+
+	if (mmap(r->range, r->range_bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return errno;
+	if (madvise(r->range, r->range_bytes, MADV_NOHUGEPAGE) && errno != EINVAL)
+		return errno;
+	region_populate(r);
+	return 0;
+}
+
+/* Out of the kernel while the faulting thread makes its VMAs anew; true when the run is over. */
+static bool writer_enter(void)
+{
+	while (!atomic_load(&run.stop)) {
+		atomic_store(&run.in_call, true);
+		if (!atomic_load(&run.hold_off))
+			return false;
+		atomic_store(&run.in_call, false);
+		cpu_relax();
+	}
+	return true;
+}
+
+static void *writer_main(void *arg)
+{
+	double mean = 1000; /* running mean of the call, ns */
+	uint64_t state = (uint64_t)seed, setup = 0;
+	bool back = false;
+
+	(void)arg;
+	pin_to(cpu_from_end(1));
+	atomic_store(&run.ready, true);
+	while (!run.error && run.n_windows + 2 <= run.room_windows && !writer_enter()) {
+		uint64_t t0 = now_ns(), t1;
+		double think;
+
+		run.error = writer_call(back);
+		t1 = now_ns();
+		note(t0, t1, back ? L_BACK : L_CALL);
+		mean += 0.1 * ((double)(t1 - t0) - mean);
+		if (run.point->writer == W_MUNMAP && !run.error) {
+			run.error = writer_setup();
+			setup = now_ns() - t1;
+			note(t1, t1 + setup, L_SETUP);
+		} else {
+			back = !back;
+		}
+		atomic_store(&run.in_call, false);
+		/* A mean pause that gives the duty asked for, spread over 0.5..1.5 of itself: an
+		 * even pause would fall into step with the faulting thread. */
+		think = mean * (1 - run.point->duty) / run.point->duty - (double)setup;
+		if (think > 2e7)
+			think = 2e7;
+		if (think > 0)
+			spin_for((uint64_t)(think * (0.5 + (double)(random_next(&state) >> 11) * 0x1p-53)));
+	}
+	return NULL;
+}
+
+/* ---- the faulting thread ---------------------------------------------------------------------- */
+
+static int fresh_vmas_make(void)
+{
+	size_t page = page_bytes();
+
+	if (mmap(run.target, FRESH_VMAS * page, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return errno;
+	/* Every second page another kind of VMA: none merges, none lends its anon_vma to the next. */
+	for (size_t i = 1; i < FRESH_VMAS; i += 2)
+		if (madvise(run.target + i * page, page, MADV_DONTFORK))
+			return errno;
+	/* The page table of the batch, so that no timed fault has to allocate it. */
+	*(volatile char *)run.target = 1;
+	return 0;
+}
+
+static int target_reset(void)
+{
+	int error;
+
+	if (run.point->target != T_FRESH)
+		return madvise(run.target, run.target_pages * page_bytes(), MADV_DONTNEED) ? errno : 0;
+	atomic_fetch_add(&run.hold_off, 1);
+	while (atomic_load(&run.in_call))
+		cpu_relax();
+	error = fresh_vmas_make();
+	atomic_fetch_sub(&run.hold_off, 1);
+	return error;
+}
+
+static void fault_loop(uint64_t deadline)
+{
+	size_t page = page_bytes(), first = run.point->target == T_FRESH ? 1 : 0;
+	uint64_t think = (uint64_t)(fault_think_us * 1000), state = ~(uint64_t)seed;
+	bool write = run.point->write;
+
+	while (!run.error && now_ns() < deadline) {
+		int error = target_reset();
+
+		if (error) {
+			run.error = error;
+			return;
+		}
+		for (size_t i = first; i < run.target_pages; i++) {
+			volatile char *at = run.target + i * page;
+			uint64_t t0, t1;
+
+			if (run.n_faults == run.room_faults)
+				return;
+			spin_for(think / 2 + random_next(&state) % (think + 1));
+			t0 = now_ns();
+			if (write)
+				*at = 1;
+			else
+				(void)*at;
+			t1 = now_ns();
+			run.faults[run.n_faults++] = (struct fault){ t0, less(t1 - t0, null_ns) };
+		}
+	}
+}
+
+/* ---- sorting the faults --------------------------------------------------------------------- */
+
+enum phase { P_DURING, P_DURING_BACK, P_OVERLAP, P_SETUP, P_IDLE, PHASES };
+
+struct sorted {
+	struct samples s[PHASES];
+	int64_t (*pairs[PHASES])[3];
+	struct samples calls[LABELS];
+	uint64_t in_calls, from, to;
+};
+
+static enum phase phase_of(const struct fault *f, size_t *at, const struct window **met)
+{
+	const struct window *w;
+
+	while (*at < run.n_windows && run.windows[*at].end <= f->start)
+		++*at;
+	if (*at == run.n_windows)
+		return P_IDLE;
+	*met = w = &run.windows[*at];
+	if (w->start > f->start + f->took)
+		return P_IDLE;
+	if (w->label == L_SETUP)
+		return P_SETUP;
+	if (w->start > f->start)
+		return P_OVERLAP;
+	return w->label == L_BACK ? P_DURING_BACK : P_DURING;
+}
+
+static void sort_faults(struct sorted *out)
+{
+	size_t at = 0;
+
+	for (int i = 0; i < PHASES; i++) {
+		samples_init(&out->s[i], run.n_faults + 1);
+		out->pairs[i] = calloc(run.n_faults + 1, sizeof(*out->pairs[i]));
+		if (!out->pairs[i])
+			die(1, "out of memory for %zu faults", run.n_faults);
+	}
+	for (int i = 0; i < LABELS; i++)
+		samples_init(&out->calls[i], run.n_windows + 1);
+	for (size_t i = 0; i < run.n_windows; i++) {
+		const struct window *w = &run.windows[i];
+
+		samples_add(&out->calls[w->label], less(w->end - w->start, null_ns));
+		if (w->label != L_SETUP)
+			out->in_calls += w->end - w->start;
+	}
+	if (run.n_windows) {
+		out->from = run.windows[0].start;
+		out->to = run.windows[run.n_windows - 1].end;
+	}
+	for (size_t i = 0; i < run.n_faults; i++) {
+		const struct fault *f = &run.faults[i];
+		const struct window *met = NULL;
+		enum phase phase = phase_of(f, &at, &met);
+		int64_t *row = out->pairs[phase][out->s[phase].count];
+
+		row[0] = met ? (int64_t)(f->start - met->start) : 0;
+		row[1] = met ? (int64_t)(met->end - met->start) : 0;
+		row[2] = (int64_t)f->took;
+		samples_add(&out->s[phase], f->took);
+	}
+}
+
+/* ---- records ------------------------------------------------------------------------------- */
+
+static void put_conditions(const struct point *p, const struct sorted *d, bool back, int pass)
+{
+	bool cuts = p->shape == SHAPE_EDGE && (p->writer == W_MPROTECT || p->writer == W_MUNMAP);
+	double span = (double)(d->to - d->from);
+
+	cond_str("writer", writer_names[p->writer]);
+	cond_str("transition", p->writer != W_MPROTECT ? "none" : back ? "R->RW" : "RW->R");
+	cond_str("direction", p->writer == W_NONE ? "none" : back ? "back" : "forth");
+	cond_str("shape", back && cuts ? "merge" : shape_name(p->shape));
+	cond_int("pages", (long long)p->pages);
+	cond_int("vmas", 1);
+	cond_int("splits", cuts && !back);
+	cond_int("merges", cuts && back);
+	cond_real("populated", 1);
+	cond_bool("huge", false);
+	cond_str("target", target_names[p->target]);
+	cond_real("duty_asked", p->writer == W_NONE ? 0 : p->duty);
+	cond_real("duty", span > 0 ? (double)d->in_calls / span : 0);
+	cond_real("fault_think_us", fault_think_us);
+	cond_int("window_pages", p->target == T_FRESH ? FRESH_VMAS : WINDOW_PAGES);
+	cond_int("pass", pass);
+}
+
+static void put_faults(const struct point *p, const struct sorted *d, enum phase phase, int pass)
+{
+	static const char *const names[] = { "during", "during", "overlap", "setup", "idle" };
+	const struct samples *s = &d->s[phase];
+
+	if (!s->count)
+		return;
+	rec_open("fault_latency", p->write ? "fault_write" : "fault_read");
+	put_conditions(p, d, phase == P_DURING_BACK, pass);
+	rec_values(names[phase], s, KEEP_HISTOGRAM);
+	if (phase == P_DURING || phase == P_DURING_BACK || phase == P_OVERLAP)
+		rec_pairs((const int64_t (*)[3])d->pairs[phase], s->count,
+			  (size_t)(phase == P_OVERLAP ? keep_pairs / 4 : keep_pairs));
+	rec_close();
+}
+
+static void put_point(const struct point *p, int pass)
+{
+	struct sorted d = { 0 };
+
+	sort_faults(&d);
+	for (int i = 0; i < PHASES; i++)
+		put_faults(p, &d, (enum phase)i, pass);
+	/* The calls themselves, as slow as the faults beside them made them. */
+	for (int i = 0; i < L_SETUP; i++) {
+		bool back = i == L_BACK;
+
+		if (!d.calls[i].count)
+			continue;
+		rec_open("fault_latency", back && p->writer == W_UFFD ? "uffd_unprotect" :
+							    writer_names[p->writer]);
+		put_conditions(p, &d, back, pass);
+		rec_values("call", &d.calls[i], KEEP_HISTOGRAM);
+		rec_close();
+	}
+}
+
+/* ---- one point ------------------------------------------------------------------------------ */
+
+static int set_up(const struct point *p)
+{
+	struct region *r = &run.region;
+	size_t page = page_bytes();
+	int error;
+
+	*r = (struct region){ .shape = p->shape, .pages = p->pages, .vmas = 1, .populated = true,
+			      .uffd = p->writer == W_UFFD, .tail_pages = WINDOW_PAGES };
+	if (p->shape == SHAPE_OWN) { /* the call takes the window as well, which stays untouched */
+		r->pages += WINDOW_PAGES;
+		r->populated = false;
+	}
+	error = region_reserve(r);
+	if (!error)
+		error = region_fill(r);
+	if (error)
+		return error;
+	for (size_t i = 0; p->shape == SHAPE_OWN && i < p->pages; i++)
+		*(volatile uint64_t *)(r->range + i * page) = i + 1;
+	run.target_pages = WINDOW_PAGES;
+	run.target = r->range + p->pages * page;
+	if (p->target == T_SAME)
+		return 0;
+	/* Another mapping, between guards of its own: one VMA, or the place of the fresh ones. */
+	run.target_pages = p->target == T_FRESH ? FRESH_VMAS : WINDOW_PAGES;
+	run.target = mmap(NULL, (run.target_pages + 3) * page, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS,
+			  -1, 0);
+	if (run.target == MAP_FAILED)
+		return errno;
+	run.target += page;
+	if (p->target == T_FRESH)
+		return 0;
+	if (mmap(run.target, (run.target_pages + 1) * page, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return errno;
+	if (madvise(run.target, (run.target_pages + 1) * page, MADV_NOHUGEPAGE) && errno != EINVAL)
+		return errno;
+	/* One written page gives the VMA its anon_vma; it is not among those faulted on. */
+	*(volatile char *)run.target = 1;
+	run.target += page;
+	return 0;
+}
+
+static int measure_point(const struct point *p, int pass)
+{
+	struct rusage before, after;
+	pthread_t writer;
+	int error;
+
+	memset(&run, 0, sizeof(run));
+	run.point = p;
+	run.room_windows = 400000;
+	run.room_faults = 200000;
+	run.windows = calloc(run.room_windows, sizeof(*run.windows));
+	run.faults = calloc(run.room_faults, sizeof(*run.faults));
+	if (!run.windows || !run.faults)
+		die(1, "out of memory for the samples");
+	/* calloc may hand out untouched memory: storing a sample must not fault. */
+	memset(run.windows, 0xff, run.room_windows * sizeof(*run.windows));
+	memset(run.faults, 0xff, run.room_faults * sizeof(*run.faults));
+	error = set_up(p);
+	if (error) {
+		report_problem("%s, %zu pages, %s: cannot be set up: %s", writer_names[p->writer],
+			       p->pages, target_names[p->target], strerror(error));
+		return 0;
+	}
+	fault_loop(now_ns() + 2000000); /* warm-up */
+	run.n_faults = 0;
+	if (p->writer != W_NONE) {
+		if (pthread_create(&writer, NULL, writer_main, NULL))
+			die(1, "cannot start the writer thread");
+		while (!atomic_load(&run.ready))
+			cpu_relax();
+	}
+	getrusage(RUSAGE_THREAD, &before);
+	fault_loop(now_ns() + (uint64_t)(point_ms * 1e6));
+	getrusage(RUSAGE_THREAD, &after);
+	atomic_store(&run.stop, true);
+	if (p->writer != W_NONE)
+		pthread_join(writer, NULL);
+	if (run.error) {
+		report_problem("%s, %zu pages, %s: %s", writer_names[p->writer], p->pages,
+			       target_names[p->target], strerror(run.error));
+		return 0;
+	}
+	/* If the kernel counted fewer faults than were timed, some touches met a mapped page. */
+	if ((size_t)(after.ru_minflt - before.ru_minflt) < run.n_faults) {
+		report_problem("%s, %zu pages, %s: %zu touches, but only %ld faults",
+			       writer_names[p->writer], p->pages, target_names[p->target],
+			       run.n_faults, after.ru_minflt - before.ru_minflt);
+		return 0;
+	}
+	put_point(p, pass);
+	return 0;
+}
+
+/* ---- the grid and the run --------------------------------------------------------------------- */
+
+static struct point grid[512];
+static int grid_size;
+
+static void grid_add(struct point p)
+{
+	if (!words_have(only_writers, writer_names[p.writer]) ||
+	    !words_have(only_targets, target_names[p.target]) ||
+	    (only_pages.n && p.writer != W_NONE && !list_has(&only_pages, (long long)p.pages)))
+		return;
+	if (grid_size < (int)(sizeof(grid) / sizeof(grid[0])))
+		grid[grid_size++] = p;
+}
+
+static void grid_pages(struct point p)
+{
+	static const size_t pages[] = { 1, 16, 512, 4096, 16384, 0 };
+	static const size_t quick_pages[] = { 1, 4096, 0 };
+
+	for (const size_t *n = quick ? quick_pages : pages; *n; n++) {
+		p.pages = *n;
+		p.duty = 0.5;
+		grid_add(p);
+		p.duty = 0.1;
+		if (!quick && (*n == 16 || *n == 4096))
+			grid_add(p);
+	}
+}
+
+static void grid_build(void)
+{
+	/* Alone: read and write in a VMA that has its anon_vma, and the first write of a VMA. */
+	grid_add((struct point){ W_NONE, T_SAME, SHAPE_EDGE, 1, false, 0 });
+	grid_add((struct point){ W_NONE, T_SAME, SHAPE_EDGE, 1, true, 0 });
+	grid_add((struct point){ W_NONE, T_FRESH, SHAPE_EDGE, 1, true, 0 });
+	if (cpu_count() < 2)
+		return;
+	for (int w = W_MPROTECT; w <= W_UFFD; w++)
+		for (int t = T_SAME; t <= T_FRESH; t++)
+			grid_pages((struct point){ (enum writer)w, (enum target)t, SHAPE_EDGE, 0,
+						   t == T_FRESH, 0 });
+	grid_pages((struct point){ W_MPROTECT, T_SAME, SHAPE_OWN, 0, false, 0 });
+}
+
+static const struct option_spec options[] = {
+	{ "quick", OPT_FLAG, &quick, "a small grid instead of the full one" },
+	{ "writer", OPT_STRING, &only_writers, "only: none,mprotect,munmap,uffd_writeprotect" },
+	{ "target", OPT_STRING, &only_targets, "only: same_vma,other_vma,fresh_vma" },
+	{ "pages", OPT_LIST, &only_pages, "only these page counts of the grid" },
+	{ "point-ms", OPT_REAL, &point_ms, "time for a point" },
+	{ "fault-think-us", OPT_REAL, &fault_think_us, "mean pause between two faults" },
+	{ "keep-pairs", OPT_INT, &keep_pairs, "raw rows kept of a record" },
+	{ "passes", OPT_INT, &passes, "times the shuffled grid is walked (default 2)" },
+	{ "seed", OPT_INT, &seed, "of the order of the points" },
+	{ "list", OPT_FLAG, &only_list, "print the points and end" },
+};
+
+static void run_point(const struct point *p, int pass)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		die(1, "cannot fork: %s", strerror(errno));
+	if (!child)
+		exit(measure_point(p, pass));
+	if (waitpid(child, &status, 0) != child || status)
+		report_problem("%s, %zu pages, %s: the child ended with wait status 0x%x",
+			       writer_names[p->writer], p->pages, target_names[p->target], status);
+}
+
+int main(int argc, char **argv)
+{
+	int order[sizeof(grid) / sizeof(grid[0])];
+	uint64_t state;
+
+	parse_options(argc, argv, "Times minor faults, alone and beside a writer of the address space.",
+		      options, (int)(sizeof(options) / sizeof(options[0])));
+	grid_build();
+	if (!grid_size)
+		die(2, "the options leave no point to measure; --list shows the grid");
+	for (int i = 0; i < grid_size; i++) {
+		order[i] = i;
+		if (only_list)
+			printf("%s %s %s pages=%zu write=%d duty=%g\n", writer_names[grid[i].writer],
+			       target_names[grid[i].target], shape_name(grid[i].shape), grid[i].pages,
+			       grid[i].write, grid[i].duty);
+	}
+	if (only_list)
+		return 0;
+	if (cpu_count() < 2)
+		report_problem("faults beside a writer need 2 CPUs, this process may use 1");
+	state = (uint64_t)seed;
+	pin_to(cpu_from_end(0));
+	for (int pass = 0; pass < passes; pass++) {
+		null_ns = measure_null_clock(pass);
+		shuffle(order, grid_size, &state);
+		for (int i = 0; i < grid_size; i++) {
+			run_point(&grid[order[i]], pass);
+			report_progress(pass * grid_size + i + 1, passes * grid_size);
+		}
+	}
+	return 0;
+}

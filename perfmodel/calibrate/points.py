@@ -1,0 +1,278 @@
+"""Observations to the points of the fit: one median under one set of conditions, with its error."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from perfmodel.errors import CalibrationError, InputError
+from perfmodel.hold import ACTUAL_POLICY
+from perfmodel.kernel import Kernel
+from perfmodel.observations import Group, ObservationTable
+from perfmodel.scenario import Call, Policy
+
+__all__ = ["Point", "Points", "collect"]
+
+#: Fewer events than this have no median worth fitting.
+FEWEST = 5
+
+#: How the measuring programs and traces name an operation of the models.
+_OPERATIONS = {
+    "mprotect": "mprotect",
+    "munmap": "munmap",
+    "madvise_dontneed": "madvise",
+    "uffd_writeprotect": "uffd_writeprotect",
+    "uffd_unprotect": "uffd_writeprotect",
+}
+
+#: Conditions that make two groups the same point; everything else is a repetition.
+_KEYS = (
+    "transition", "shape", "pages", "vmas", "splits", "merges", "populated", "huge", "spinners",
+    "sleepers", "rank",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Point:
+    """One median of the fit.
+
+    Parameters
+    ----------
+    operation : str
+        As the file names it.
+    phase : str
+        ``latency``, ``exclusive``, ``shared`` for calls, or the name of a directly measured cost.
+    conditions : mapping
+        The conditions that distinguish the point.
+    ns : float
+        Median over the repetitions of their medians.
+    log_sd : float
+        Standard error of its logarithm, from the spread within and between repetitions.
+    events, repetitions : int
+        How many values and how many groups it stands for.
+    call : Call or None
+        The call to be predicted; None for a directly measured cost.
+    remote_cpus : float
+        CPUs that a flush must interrupt.
+    policy : Policy
+        What the kernel does.
+    kernel : Kernel
+        The rules it was measured under.
+    traced : bool
+        Whether tracepoints ran, whose cost the fit must separate.
+    where : str
+        File and line or record of the first repetition.
+    """
+
+    operation: str
+    phase: str
+    conditions: Mapping[str, Any]
+    ns: float
+    log_sd: float
+    events: int
+    repetitions: int
+    call: Call | None
+    remote_cpus: float
+    policy: Policy
+    kernel: Kernel
+    traced: bool
+    where: str
+
+
+@dataclass(frozen=True)
+class Points:
+    """The points and what was left out of them, by reason."""
+
+    points: tuple[Point, ...]
+    left_out: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def _median_log_error(group: Group) -> float:
+    """Standard error of the logarithm of a group's median, from its interquartile range."""
+    low, middle, high = (group.quantile(q) for q in (0.25, 0.5, 0.75))
+    if not middle > 0:
+        return math.nan
+    # 0.93 IQR/sqrt(n) is the error of a normal sample's median; binning and clock add 0.3 ns.
+    spread = max((high - low) / middle, 0.3 / middle)
+    return 0.93 * spread / math.sqrt(group.total)
+
+
+def _kernel_of(group: Group, table: ObservationTable, fallback: Kernel | None) -> Kernel:
+    machine = (table.machines.get(group.source.file) or {}).get("machine") or {}
+    release = (machine.get("kernel") or {}).get("release")
+    if release:
+        config = machine["kernel"].get("config") or {}
+        return Kernel(str(release), bool(config.get("DETECT_HUNG_TASK_BLOCKER", True)))
+    if fallback is None:
+        raise CalibrationError(
+            f"{group.source.file} does not say which kernel it was measured on, and no other file"
+            " given beside it does. Name it, for instance with --kernel 6.18."
+        )
+    return fallback
+
+
+def _some_kernel(table: ObservationTable) -> Kernel | None:
+    for document in table.machines.values():
+        machine = document.get("machine") or {}
+        release = (machine.get("kernel") or {}).get("release")
+        if release:
+            config = machine["kernel"].get("config") or {}
+            return Kernel(str(release), bool(config.get("DETECT_HUNG_TASK_BLOCKER", True)))
+    return None
+
+
+def _call(operation: str, conditions: Mapping[str, Any]) -> Call:
+    transition = conditions.get("transition", "RW->R")
+    if operation != "mprotect":
+        # An un-protect may make entries writable, as a grant of mprotect does.
+        transition = "R->RW" if conditions.get("grants_write") else "RW->R"
+    return Call(
+        operation=_OPERATIONS[operation] if operation in _OPERATIONS else operation,
+        pages=conditions["pages"],
+        vmas=conditions.get("vmas", 1),
+        splits=conditions.get("splits", 0),
+        merges=conditions.get("merges", 0),
+        transition=transition,
+        populated=conditions.get("populated", 1.0),
+        huge=bool(conditions.get("huge", False)),
+    )
+
+
+def _direct(group: Group) -> str | None:
+    """Name of the directly measured cost that a group holds, if it is one."""
+    c = group.conditions
+    match c.get("benchmark"), group.operation, group.phase:
+        case "call_latency", "null_syscall", _:
+            return "null_syscall"
+        case "locked_op", "xadd", _ if c.get("sharing") == "none":
+            return "rmw_local"
+        case "locked_op", "line_transfer", _:
+            return "line_transfer"
+        case "fault_latency", "fault_read", "idle" if c.get("writer") == "none":
+            return "fault_minor" if c.get("target") == "same_vma" else None
+        case "wake", "futex_wake", "wake" if c.get("placement") == "pinned":
+            return "wake_delay"
+        case "wake", "futex_wake", "call" if c.get("placement") == "pinned":
+            return "wake_call"
+    return None
+
+
+def _kind(group: Group) -> tuple[str, bool] | str:
+    """Phase of the fit and whether it was traced; or the reason why the group is left out."""
+    benchmark = group.conditions.get("benchmark")
+    direct = _direct(group)
+    if direct is not None:
+        return direct, False
+    if benchmark == "call_latency":
+        if group.operation not in _OPERATIONS:
+            return f"operation {group.operation} has no model"
+        return "latency", False
+    if benchmark is not None:
+        return f"benchmark {benchmark} is for validation, not for the fit"
+    if group.phase == "wait":
+        return "waits of a trace are for validation, not for the fit"
+    if group.operation not in _OPERATIONS or "pages" not in group.conditions:
+        return "hold of a trace that does not say which call it was"
+    if group.source.evidence != "A":
+        return "trace in microseconds: quantiles of short holds do not survive"
+    return group.phase, True
+
+
+def collect(table: ObservationTable, *, kernel: Kernel | None = None) -> Points:
+    """Gather the points that the model can be fitted to.
+
+    Parameters
+    ----------
+    table : ObservationTable
+        What the readers found.
+    kernel : Kernel, optional
+        Rules for files that do not say on which kernel they were taken. Default: those of the
+        first file of the table that does say.
+
+    Returns
+    -------
+    Points
+        One point for each set of conditions; repetitions are joined by the median of their
+        medians. Everything left out is counted by reason.
+
+    Raises
+    ------
+    CalibrationError
+        If a file's kernel is unknown, or nothing can be used.
+    """
+    fallback = kernel or _some_kernel(table)
+    repetitions: dict[tuple[Any, ...], list[Group]] = defaultdict(list)
+    left_out: Counter[str] = Counter()
+    for group in table.groups:
+        kind = _kind(group)
+        if isinstance(kind, str):
+            left_out[kind] += 1
+        elif group.total < FEWEST:
+            left_out[f"fewer than {FEWEST} events"] += 1
+        elif not group.median > 0:
+            left_out["median not above the clock's own cost"] += 1
+        else:
+            key = tuple(group.conditions.get(k) for k in _KEYS)
+            repetitions[(group.operation, *kind, key)].append(group)
+    points = []
+    for (operation, phase, traced, key), groups in repetitions.items():
+        point = _point(operation, phase, traced, key, groups, table, fallback)
+        if isinstance(point, str):
+            left_out[point] += len(groups)
+        else:
+            points.append(point)
+    if not points:
+        reasons = "; ".join(f"{n} x {why}" for why, n in left_out.items()) or "the files are empty"
+        raise CalibrationError(f"there is nothing to fit: {reasons}.")
+    return Points(tuple(points), dict(left_out))
+
+
+def _point(
+    operation: str, phase: str, traced: bool, key: tuple[Any, ...], groups: list[Group],
+    table: ObservationTable, fallback: Kernel | None,
+) -> Point | str:  # fmt: skip
+    conditions = {k: v for k, v in zip(_KEYS, key, strict=True) if v is not None}
+    medians = np.array([g.median for g in groups])
+    within = float(np.median([_median_log_error(g) for g in groups])) / math.sqrt(len(groups))
+    between = 0.0
+    if len(groups) > 1:
+        between = float(np.std(np.log(medians), ddof=1)) / math.sqrt(len(groups))
+    first = groups[0]
+    call: Call | None = None
+    policy = Policy.NONE
+    if phase in ("latency", "exclusive", "shared"):
+        if operation == "uffd_unprotect":
+            conditions["grants_write"] = True
+        try:
+            call = _call(operation, conditions)
+        except InputError as error:
+            return f"conditions are no call of the model ({error})"
+        policy = ACTUAL_POLICY[call.operation]
+    return Point(
+        operation=operation,
+        phase=phase,
+        conditions=conditions,
+        ns=float(np.median(medians)),
+        log_sd=math.hypot(within, between),
+        events=sum(g.total for g in groups),
+        repetitions=len(groups),
+        call=call,
+        remote_cpus=float(conditions.get("spinners", 0)),
+        policy=policy,
+        kernel=_kernel_of(first, table, fallback),
+        traced=traced,
+        where=f"{first.source.file}:{first.line}",
+    )
+
+
+def operations(points: Iterable[Point]) -> tuple[str, ...]:
+    """Names of the operations, in order of first appearance."""
+    return tuple(dict.fromkeys(p.operation for p in points))

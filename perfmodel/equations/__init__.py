@@ -1,0 +1,35 @@
+"""The equations of blocking, queueing, wake-ups, the shared cache line, benefit and noise.
+
+Each formula is declared once, in sympy; numbers, LaTeX and derivatives come from the declaration.
+Importing this package imports sympy; :mod:`perfmodel` itself does not.
+"""
+
+from perfmodel.equations import (
+    benefit,
+    blocking,
+    cacheline,
+    closed,
+    drain,
+    noise,
+    queue,
+    wake,
+)
+from perfmodel.equations.equation import EQUATIONS, Equation, Region, declare
+from perfmodel.equations.symbols import declaration, symbol
+
+__all__ = [
+    "EQUATIONS",
+    "Equation",
+    "Region",
+    "benefit",
+    "blocking",
+    "cacheline",
+    "closed",
+    "declaration",
+    "declare",
+    "drain",
+    "noise",
+    "queue",
+    "symbol",
+    "wake",
+]

@@ -1,0 +1,136 @@
+"""Meaning, unit and domain of every symbol of the equations that is not a fitted machine cost.
+
+Times are in nanoseconds and rates per nanosecond. A symbol is found by name: first here, then in
+:mod:`perfmodel.quantities`, so that an equation over `wake_latency` uses the one declaration that
+the calibration and the sliders use too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+import sympy
+
+from perfmodel.quantities import Quantity, quantity
+
+__all__ = ["LOCAL", "declaration", "symbol"]
+
+_INF = math.inf
+
+
+def _rate(name: str, latex: str, meaning: str) -> Quantity:
+    return Quantity(name, latex, "1/ns", (0.0, _INF), (1e-8, 1e-2), meaning, "queue notation")
+
+
+def _time(
+    name: str, latex: str, meaning: str, typical: tuple[float, float] = (10, 1e5), power: int = 1
+) -> Quantity:
+    unit = "ns" if power == 1 else f"ns^{power}"
+    low, high = typical
+    return Quantity(
+        name, latex, unit, (0.0, _INF), (low**power, high**power), meaning, "queue notation"
+    )
+
+
+def _number(
+    name: str,
+    latex: str,
+    meaning: str,
+    domain: tuple[float, float] = (0.0, _INF),
+    typical: tuple[float, float] = (1, 256),
+) -> Quantity:
+    return Quantity(name, latex, "1", domain, typical, meaning, "queue notation")
+
+
+_UNIT = (0.0, 1.0)
+
+_DECLARED = (
+    _rate("lambda_r", r"\lambda_r", "faults of the whole process that need the lock"),
+    _rate("lambda_w", r"\lambda_w", "calls of the whole process that take the lock for writing"),
+    _rate("nu", r"\nu", "faults of one thread that is running: one over its think time"),
+    _rate("mu", r"\mu", "end of a fault that holds the read lock: one over its hold"),
+    _rate("touch_rate", r"\Lambda", "accesses of other CPUs to the line of the lock"),
+    _time("window", "Y", "time during which faults are blocked: wait for the lock and exclusive hold"),
+    _time("window_2", r"\overline{Y^2}", "second moment of the blocking window", power=2),
+    _time("window_3", r"\overline{Y^3}", "third moment of the blocking window", power=3),
+    _time("window_4", r"\overline{Y^4}", "fourth moment of the blocking window", power=4),
+    _time("window_before_2", r"\overline{Y_0^2}", "second moment of the window, no downgrade", power=2),
+    _time("window_before_3", r"\overline{Y_0^3}", "third moment of the window, no downgrade", power=3),
+    _time("window_before_4", r"\overline{Y_0^4}", "fourth moment of the window, no downgrade", power=4),
+    _time("window_after_2", r"\overline{Y_1^2}", "second moment of the window, downgraded", power=2),
+    _time("window_after_3", r"\overline{Y_1^3}", "third moment of the window, downgraded", power=3),
+    _time("window_after_4", r"\overline{Y_1^4}", "fourth moment of the window, downgraded", power=4),
+    _time("acquire", "A", "wait of the caller for the write lock, while faults queue behind it"),
+    _time("acquire_2", r"\overline{A^2}", "second moment of the wait for the write lock", power=2),
+    _time("acquire_scale", r"\theta_A", "variance of the wait for the write lock over its mean"),
+    _time("cycle", "C", "time between two drains of the readers, many calls waiting"),
+    _time("exclusive", "D", "time the caller holds the lock for writing"),
+    _time("shared", "R", "time the caller holds the lock for reading after a downgrade"),
+    _time("think_writer", "Z_m", "time between two calls of the writing thread", (1e3, 1e9)),
+    _time("think", "Z", "time between two passes of one CPU over the line", (10, 1e6)),
+    _time("io_time", r"\tau", "mean time a fault with I/O holds the read lock", (1e4, 1e8)),
+    _time("blocked_ns", "b", "time a fault is blocked"),
+    _time("cost", "c", "cost of the downgrade itself, per call", (1, 1000)),
+    _time("cost_per_thread", "c_1", "cost of the downgrade that grows with each thread", (0.1, 400)),
+    _time("marginal_cost", r"\omega", "system time that one more locked operation costs", (1, 1e4)),
+    _time("per_page", r"\alpha", "shared time of one page", (1, 250)),
+    _time("fixed_shared", r"\varphi", "shared time that does not grow with pages", (10, 5000)),
+    _number("threads", "n", "threads that fault, or CPUs that use the line", (0.0, _INF)),
+    _number("io_share", "p_{io}", "share of the faults that wait for I/O under the lock", _UNIT,
+            (1e-5, 0.1)),
+    _number("in_service", "q_s", "probability that a thread holds the read lock as the caller comes",
+            _UNIT, (1e-4, 0.9)),
+    _number("blocked_end", "b_e", "share of the threads that are blocked as the lock is given up",
+            _UNIT, (0, 1)),
+    _number("blocked_share", "b", "share of its time that a faulting thread is blocked", _UNIT, (0, 1)),
+    _number("blocked_before", "P_1", "probability that a thread was blocked before the tail", _UNIT,
+            (0, 1)),
+    _number("level", "p", "probability level of a quantile", _UNIT, (0.5, 0.99)),
+    _number("waiting_share", r"\rho", "probability that a fault meets exclusive work", _UNIT, (0, 1)),
+    _number("ops", "v", "locked operations on the line in one pass", typical=(1, 8)),
+    _number("ops_before", "v_0", "mean locked operations a pass, no downgrade", typical=(1, 8)),
+    _number("ops_after", "v_1", "mean locked operations a pass, downgraded", typical=(1, 8)),
+    _number("extra_ops", "k", "locked operations that a downgrade adds", typical=(1, 2)),
+    _number("slowpath_ops", "k_s", "further locked operations of a fault that blocks", typical=(0, 4)),
+    _number("call_share", "m", "share of the passes over the line that are calls", _UNIT, (1e-4, 1)),
+    _number("spinners", "k", "first blocked faults that spin and do not sleep", typical=(0, 4)),
+    _number("jth", "j", "position in the order of waking", typical=(1, 256)),
+    _number("power_factor", r"\kappa", "(z for the level + z for the power) squared", typical=(5, 15)),
+    _number("effect", "g", "relative change that an experiment is to show", typical=(1e-4, 0.1)),
+    _number("run_cv", "c_{run}", "coefficient of variation of whole runs", typical=(1e-3, 0.1)),
+)  # fmt: skip
+
+#: The declarations of queue notation, by name.
+LOCAL: Mapping[str, Quantity] = MappingProxyType({q.name: q for q in _DECLARED})
+
+
+def declaration(name: str) -> Quantity:
+    """Return the declaration of a symbol's name.
+
+    Raises
+    ------
+    InputError
+        If neither this module nor :mod:`perfmodel.quantities` declares it.
+    """
+    return LOCAL[name] if name in LOCAL else quantity(name)
+
+
+@cache
+def symbol(name: str) -> sympy.Symbol:
+    """Return the sympy symbol of a declared quantity, nonnegative.
+
+    Parameters
+    ----------
+    name : str
+        A name of :data:`LOCAL` or of :mod:`perfmodel.quantities`.
+
+    Raises
+    ------
+    InputError
+        If nothing declares the name.
+    """
+    declaration(name)
+    return sympy.Symbol(name, nonnegative=True)

@@ -1,0 +1,142 @@
+"""Build the measuring programs with the system's C compiler, once for each set of sources."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from perfmodel.errors import MeasureError
+from perfmodel.resources import calibration_path
+
+__all__ = ["PROGRAMS", "Toolset", "build", "default_cache"]
+
+PROGRAMS = ("call_latency", "fault_latency", "locked_op", "wake", "traced_load", "noise")
+_SHARED = ("common.c", "region.c")
+_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-pthread")
+
+
+@dataclass(frozen=True)
+class Toolset:
+    """The built programs and what built them.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the programs lie, one file each, named as in `PROGRAMS`.
+    compiler : str
+        First line of the compiler's ``--version``.
+    cflags : str
+        The flags they were built with.
+    """
+
+    folder: Path
+    compiler: str
+    cflags: str
+
+    def program(self, name: str) -> Path:
+        """Return the path of one program."""
+        return self.folder / name
+
+
+def default_cache() -> Path:
+    """Return the folder built programs are kept in: ``$XDG_CACHE_HOME/perfmodel/bench``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "perfmodel" / "bench"
+
+
+def _compiler_command() -> list[str]:
+    """Return $CC (which may carry arguments, like "ccache gcc") or cc; it must exist."""
+    named = os.environ.get("CC", "").strip()
+    command = shlex.split(named) if named else ["cc"]
+    if shutil.which(command[0]) is None:
+        origin = "which $CC names" if named else "the default"
+        raise MeasureError(
+            f"No C compiler: {command[0]!r} ({origin}) is not on the PATH. The measuring programs "
+            "are C and are built on the machine they measure. Install one "
+            "(Debian, Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc; "
+            "Alpine: apk add gcc musl-dev linux-headers) or name another in $CC."
+        )
+    return command
+
+
+def _compiler_version(command: list[str]) -> str:
+    result = subprocess.run(
+        [*command, "--version"], capture_output=True, text=True, check=False, timeout=60
+    )
+    lines = result.stdout.splitlines()
+    return lines[0].strip() if lines else command[0]
+
+
+def _digest(sources: Path, compiler: str) -> str:
+    """Return a name for this set of sources, compiler and flags."""
+    digest = hashlib.sha256("\0".join((compiler, *_FLAGS)).encode())
+    for path in sorted([*sources.glob("*.c"), *sources.glob("*.h")]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def build(cache: Path | None = None) -> Toolset:
+    """Build all programs, or find them built from the same sources by the same compiler.
+
+    Parameters
+    ----------
+    cache : Path, optional
+        Folder that keeps the builds. Default: `default_cache`.
+
+    Returns
+    -------
+    Toolset
+        Where the programs are.
+
+    Raises
+    ------
+    MeasureError
+        If there is no compiler, or it refuses a program (its own words are in the message).
+    """
+    command = _compiler_command()
+    compiler = _compiler_version(command)
+    sources = calibration_path("bench")
+    cache = default_cache() if cache is None else cache
+    target = cache / _digest(sources, compiler)
+    tools = Toolset(target, compiler, " ".join(_FLAGS))
+    if all(tools.program(name).is_file() for name in PROGRAMS):
+        return tools
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        # Built aside and moved whole: an interrupted build never looks like a finished one.
+        with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as aside:
+            for name in PROGRAMS:
+                _compile(command, sources, name, Path(aside) / name)
+            target.mkdir(exist_ok=True)
+            for name in PROGRAMS:
+                (Path(aside) / name).replace(target / name)
+    except OSError as error:
+        raise MeasureError(
+            f"The measuring programs cannot be kept in {cache}: {error.strerror or error}. "
+            "Set XDG_CACHE_HOME to a folder that can be written."
+        ) from error
+    return tools
+
+
+def _compile(command: list[str], sources: Path, name: str, output: Path) -> None:
+    files = [str(sources / f) for f in (f"{name}.c", *_SHARED)]
+    result = subprocess.run(
+        [*command, *_FLAGS, "-o", str(output), *files],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    if result.returncode:
+        said = "\n".join(result.stderr.strip().splitlines()[:12])
+        raise MeasureError(
+            f"{command[0]} could not build {name} (exit status {result.returncode}). A missing "
+            f"header usually means that libc6-dev or linux-libc-dev is not installed. It said:\n"
+            f"{said}"
+        )
