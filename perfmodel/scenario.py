@@ -18,7 +18,7 @@ from perfmodel.kernel import Kernel
 from perfmodel.machine import Machine
 from perfmodel.quantities import SCENARIO
 
-__all__ = ["OPERATIONS", "TRANSITIONS", "Call", "Faults", "Policy", "Scenario", "Writers"]
+__all__ = ["OPERATIONS", "TRANSITIONS", "Call", "Faults", "Policy", "Scenario", "Writers", "affected_share"]
 
 OPERATIONS = ("mprotect", "munmap", "mremap_shrink", "uffd_writeprotect", "madvise")
 TRANSITIONS = (
@@ -110,7 +110,7 @@ class Call:
         made to commit reserved memory that nothing has touched yet.
     huge : bool
         Whether the range is mapped by 2 MiB entries.
-    remote_cpus : int, optional
+    remote_cpus : float, optional
         CPUs whose TLB must be flushed by interrupt. Default: follows from threads and cpus.
 
     Raises
@@ -127,7 +127,7 @@ class Call:
     transition: str = "RW->R"
     populated: float | None = None
     huge: bool = False
-    remote_cpus: int | None = None
+    remote_cpus: float | None = None
 
     def __post_init__(self) -> None:
         if self.operation not in OPERATIONS:
@@ -168,11 +168,11 @@ class Faults:
     Parameters
     ----------
     threads : int, optional
-        Faulting threads of a closed population.
-    think_us : float
-        Mean time a thread runs between two faults.
+        Faulting threads of a closed population; 32 where only `think_us` is given.
+    think_us : float, optional
+        Mean time a thread runs between two faults; 20 where only `threads` is given.
     rate : float, optional
-        Faults a second of the whole process; excludes `threads`.
+        Faults a second of the whole process; excludes `threads`. 50000 where nothing is given.
     same_vma : float
         Share of the faults that hit a VMA of the call.
     first_touch : float
@@ -182,7 +182,7 @@ class Faults:
     """
 
     threads: int | None = None
-    think_us: float = 20.0
+    think_us: float | None = None
     rate: float | None = None
     same_vma: float = 1.0
     first_touch: float = 0.0
@@ -197,8 +197,19 @@ class Faults:
                 field="faults",
                 expected="either faults.rate (open stream) or faults.threads (closed population)",
             )
+        if self.rate is not None and self.think_us is not None:
+            raise InputError(
+                "a rate and a think time are given; only threads think",
+                field="faults",
+                expected="faults.threads beside faults.think_us, or faults.rate alone",
+            )
         if self.rate is None and self.threads is None:
-            object.__setattr__(self, "threads", 32)
+            if self.think_us is None:
+                object.__setattr__(self, "rate", 50_000.0)
+            else:
+                object.__setattr__(self, "threads", 32)
+        if self.threads is not None and self.think_us is None:
+            object.__setattr__(self, "think_us", 20.0)
 
     @property
     def open(self) -> bool:
@@ -212,8 +223,8 @@ class Faults:
 
     @property
     def think_ns(self) -> float:
-        """Think time in ns."""
-        return self.think_us * 1e3
+        """Think time in ns; NaN for an open stream."""
+        return math.nan if self.think_us is None else self.think_us * 1e3
 
     @property
     def io_ns(self) -> float:
@@ -295,15 +306,20 @@ class Scenario:
         object.__setattr__(self, "policies", policies)
 
     @property
-    def remote_cpus(self) -> int:
-        """CPUs that must be interrupted to flush: as given, else every CPU on which another thread
-        of the process can be running when the call is made."""
+    def remote_cpus(self) -> float:
+        """CPUs that must be interrupted to flush, at most one less than there are.
+
+        As the call says; else, for threads, every CPU on which another thread of the process can be
+        running; for an open stream of faults, of which only the faults themselves are known to
+        run, the mean number of faults in progress.
+        """
         if self.call.remote_cpus is not None:
             return min(self.call.remote_cpus, self.cpus - 1)
-        others = math.inf
         if self.faults.threads is not None:
-            others = float(self.faults.threads + (self.writers.threads or 1) - 1)
-        return int(min(self.cpus - 1, others))
+            return min(self.faults.threads + (self.writers.threads or 1) - 1, self.cpus - 1)
+        fault = self.machine.value("fault_minor")
+        running = self.faults.rate_per_ns * fault if math.isfinite(fault) else 0.0
+        return min(running + (self.writers.threads or 1) - 1, self.cpus - 1)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with parameters changed; a dotted or plain name reaches the inner objects.
@@ -390,3 +406,15 @@ class Scenario:
     def to_json(self) -> str:
         """Return `to_dict` as indented JSON."""
         return json.dumps(self.to_dict(), indent=2)
+
+
+def affected_share(scenario: Scenario) -> float:
+    """Return the share of the faults that the call can block.
+
+    Up to 6.3 every fault takes mmap_lock. From 6.4 on a fault is blocked if it hits a VMA of the
+    call, or if it falls back to mmap_lock: the first touch of a fresh anonymous VMA.
+    """
+    if not scenario.kernel.per_vma_lock:
+        return 1.0
+    q, fresh = scenario.faults.same_vma, scenario.faults.first_touch
+    return q + (1.0 - q) * fresh

@@ -42,7 +42,7 @@ struct point {
 };
 
 static double budget_ms = 120;
-static long long passes = 3, seed = 1, max_samples = 201, min_samples = 11;
+static long long passes = 3, seed = 1, max_samples = 101, min_samples = 11;
 static bool quick, only_list;
 static const char *only_families, *only_shapes, *only_populated, *only_huge;
 static struct list only_pages, only_vmas, only_spinners;
@@ -62,6 +62,12 @@ static void grid_add(struct point p)
 	    (only_pages.n && !list_has(&only_pages, (long long)p.pages)) ||
 	    (only_vmas.n && !list_has(&only_vmas, (long long)p.vmas)))
 		return;
+	if (p.populated && (long)p.pages > sysconf(_SC_AVPHYS_PAGES) / 2) {
+		if (!only_list)
+			report_problem("%s: %zu pages are more than half of the free memory",
+				       families[p.family].name, p.pages);
+		return;
+	}
 	if (grid_size == grid_room) {
 		grid_room = grid_room ? 2 * grid_room : 256;
 		grid = realloc(grid, (size_t)grid_room * sizeof(*grid));
@@ -100,7 +106,7 @@ static void grid_multi(enum family family, int spinners)
 		for (const size_t *each = pages_each; *each; each++)
 			grid_series(p, (size_t[]){ *each * *v, 0 });
 		/* The same pages in more and more VMAs: what a VMA costs, apart from its pages. */
-		if (!quick)
+		if (!quick && *v != 32) /* 32 of 16 pages are 512 already */
 			grid_series(p, (size_t[]){ 512, 0 });
 	}
 }
@@ -179,17 +185,24 @@ static int restore(const struct point *p, struct region *r)
 	return 0;
 }
 
-static int sample(const struct point *p, struct region *r, struct samples *go, struct samples *back)
+static int sample(const struct point *p, struct region *r, const struct spinners *spinners,
+		  struct samples *go, struct samples *back)
 {
-	uint64_t t0 = now_ns();
-	int error = call(p, r, false);
-	uint64_t t1 = now_ns();
+	uint64_t t0, t1;
+	int error;
 
+	if (!spinners_running(spinners))
+		return EBUSY;
+	t0 = now_ns();
+	error = call(p, r, false);
+	t1 = now_ns();
 	if (error)
 		return error;
 	samples_add(go, less(t1 - t0, null_ns));
 	if (!families[p->family].back_operation)
 		return restore(p, r);
+	if (!spinners_running(spinners))
+		return EBUSY;
 	t0 = now_ns();
 	error = call(p, r, true);
 	t1 = now_ns();
@@ -265,13 +278,13 @@ static int measure_point(const struct point *p, int pass)
 
 	/* Warm-up: two calls for the big ranges, some more for those where they cost nothing. */
 	for (int i = 0; !error && i < (p->pages > 1024 ? 2 : 10); i++)
-		error = sample(p, &r, &go, &back);
+		error = sample(p, &r, spinners, &go, &back);
 	go.count = back.count = 0;
 	getrusage(RUSAGE_THREAD, &before);
 	deadline = now_ns() + (uint64_t)(budget_ms * 1e6);
 	while (!error && go.count < go.room &&
 	       (go.count < (size_t)min_samples || now_ns() < deadline))
-		error = sample(p, &r, &go, &back);
+		error = sample(p, &r, spinners, &go, &back);
 	getrusage(RUSAGE_THREAD, &after);
 	spinners_stop(spinners);
 	if (error) {

@@ -116,6 +116,19 @@ void pin_to(int cpu)
 		die(1, "cannot pin to CPU %d: %s", cpu, strerror(errno));
 }
 
+void unpin(void)
+{
+	int cpus[MAX_CPUS];
+	int count = allowed_cpus(cpus, MAX_CPUS);
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (int i = 0; i < count; i++)
+		CPU_SET(cpus[i], &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die(1, "cannot use all CPUs again: %s", strerror(errno));
+}
+
 /* ---- random numbers ---------------------------------------------------------------------- */
 
 uint64_t random_next(uint64_t *state)

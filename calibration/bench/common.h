@@ -53,6 +53,7 @@ int allowed_cpus(int *cpus, int max);
 int cpu_from_end(int n);
 int cpu_count(void);
 void pin_to(int cpu);
+void unpin(void); /* back to all CPUs the process was allowed */
 
 /* ---- small deterministic random numbers (splitmix64) ------------------------------------- */
 

@@ -5,7 +5,8 @@
  *
  *   during   it began inside a call;           overlap   it began before a call and ended in or
  *   setup    it met a call that only restores            after it;
- *            the state (mmap after munmap);    idle      it met no call.
+ *            the state (mmap after munmap);    idle      it met no call;
+ *   disturbed  it met a call in which the writer was preempted by some other task.
  *
  * munmap gives the lock back to readers part-way (since 4.20), mprotect never does: the same part
  * of a VMA under both is the experiment that the question of a downgrade needs. */
@@ -28,7 +29,7 @@
 
 enum writer { W_NONE, W_MPROTECT, W_MUNMAP, W_UFFD };
 enum target { T_SAME, T_OTHER, T_FRESH };
-enum label { L_CALL, L_BACK, L_SETUP, LABELS };
+enum label { L_CALL, L_BACK, L_SETUP, L_DISTURBED, LABELS };
 
 static const char *const writer_names[] = { "none", "mprotect", "munmap", "uffd_writeprotect" };
 static const char *const target_names[] = { "same_vma", "other_vma", "fresh_vma" };
@@ -54,7 +55,7 @@ struct fault {
 static struct list only_pages;
 static const char *only_writers, *only_targets;
 static double point_ms = 150, fault_think_us = 1.5;
-static long long passes = 2, seed = 1, keep_pairs = 250;
+static long long passes = 2, seed = 1, keep_pairs = 120;
 static bool quick, only_list;
 static uint64_t null_ns;
 
@@ -114,6 +115,15 @@ static int writer_setup(void)
 	return 0;
 }
 
+/* Times this thread lost its CPU to another task. Waiting for a lock is not counted. */
+static long preemptions(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nivcsw;
+}
+
 /* Out of the kernel while the faulting thread makes its VMAs anew; true when the run is over. */
 static bool writer_enter(void)
 {
@@ -137,12 +147,15 @@ static void *writer_main(void *arg)
 	pin_to(cpu_from_end(1));
 	atomic_store(&run.ready, true);
 	while (!run.error && run.n_windows + 2 <= run.room_windows && !writer_enter()) {
+		long lost = preemptions();
 		uint64_t t0 = now_ns(), t1;
+		enum label label = back ? L_BACK : L_CALL;
 		double think;
 
 		run.error = writer_call(back);
 		t1 = now_ns();
-		note(t0, t1, back ? L_BACK : L_CALL);
+		/* Then the window is long for a reason that is none of the call's. */
+		note(t0, t1, preemptions() == lost ? label : L_DISTURBED);
 		mean += 0.1 * ((double)(t1 - t0) - mean);
 		if (run.point->writer == W_MUNMAP && !run.error) {
 			run.error = writer_setup();
@@ -228,7 +241,7 @@ static void fault_loop(uint64_t deadline)
 
 /* ---- sorting the faults --------------------------------------------------------------------- */
 
-enum phase { P_DURING, P_DURING_BACK, P_OVERLAP, P_SETUP, P_IDLE, PHASES };
+enum phase { P_DURING, P_DURING_BACK, P_OVERLAP, P_SETUP, P_DISTURBED, P_IDLE, PHASES };
 
 struct sorted {
 	struct samples s[PHASES];
@@ -250,6 +263,8 @@ static enum phase phase_of(const struct fault *f, size_t *at, const struct windo
 		return P_IDLE;
 	if (w->label == L_SETUP)
 		return P_SETUP;
+	if (w->label == L_DISTURBED)
+		return P_DISTURBED;
 	if (w->start > f->start)
 		return P_OVERLAP;
 	return w->label == L_BACK ? P_DURING_BACK : P_DURING;
@@ -271,7 +286,7 @@ static void sort_faults(struct sorted *out)
 		const struct window *w = &run.windows[i];
 
 		samples_add(&out->calls[w->label], less(w->end - w->start, null_ns));
-		if (w->label != L_SETUP)
+		if (w->label == L_CALL || w->label == L_BACK)
 			out->in_calls += w->end - w->start;
 	}
 	if (run.n_windows) {
@@ -318,7 +333,8 @@ static void put_conditions(const struct point *p, const struct sorted *d, bool b
 
 static void put_faults(const struct point *p, const struct sorted *d, enum phase phase, int pass)
 {
-	static const char *const names[] = { "during", "during", "overlap", "setup", "idle" };
+	static const char *const names[] = { "during", "during",    "overlap",
+					     "setup",  "disturbed", "idle" };
 	const struct samples *s = &d->s[phase];
 
 	if (!s->count)
@@ -466,17 +482,18 @@ static void grid_add(struct point p)
 		grid[grid_size++] = p;
 }
 
-static void grid_pages(struct point p)
+static void grid_pages(struct point p, bool control)
 {
 	static const size_t pages[] = { 1, 16, 512, 4096, 16384, 0 };
+	static const size_t control_pages[] = { 1, 512, 16384, 0 };
 	static const size_t quick_pages[] = { 1, 4096, 0 };
 
-	for (const size_t *n = quick ? quick_pages : pages; *n; n++) {
+	for (const size_t *n = quick ? quick_pages : control ? control_pages : pages; *n; n++) {
 		p.pages = *n;
 		p.duty = 0.5;
 		grid_add(p);
 		p.duty = 0.1;
-		if (!quick && (*n == 16 || *n == 4096))
+		if (!quick && *n == 4096)
 			grid_add(p);
 	}
 }
@@ -489,11 +506,13 @@ static void grid_build(void)
 	grid_add((struct point){ W_NONE, T_FRESH, SHAPE_EDGE, 1, true, 0 });
 	if (cpu_count() < 2)
 		return;
+	/* userfaultfd and other_vma are the controls, expected to wait for nobody: fewer points. */
 	for (int w = W_MPROTECT; w <= W_UFFD; w++)
 		for (int t = T_SAME; t <= T_FRESH; t++)
 			grid_pages((struct point){ (enum writer)w, (enum target)t, SHAPE_EDGE, 0,
-						   t == T_FRESH, 0 });
-	grid_pages((struct point){ W_MPROTECT, T_SAME, SHAPE_OWN, 0, false, 0 });
+						   t == T_FRESH, 0 },
+				   w == W_UFFD || t == T_OTHER);
+	grid_pages((struct point){ W_MPROTECT, T_SAME, SHAPE_OWN, 0, false, 0 }, false);
 }
 
 static const struct option_spec options[] = {

@@ -17,6 +17,10 @@
 /* Pages of the bigger VMA on either side of the range, for shapes middle and edge. */
 #define MARGIN_PAGES 16
 
+#ifndef UFFD_USER_MODE_ONLY /* headers before 5.11 */
+#define UFFD_USER_MODE_ONLY 1
+#endif
+
 const char *shape_name(enum shape shape)
 {
 	static const char *const names[] = { "own", "middle", "edge", "multi" };
@@ -79,6 +83,8 @@ static int uffd_register(struct region *r)
 					  .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP };
 
 		r->uffd_fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+		if (r->uffd_fd < 0 && errno == EINVAL) /* a kernel before 5.11 */
+			r->uffd_fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 		if (r->uffd_fd < 0)
 			return errno;
 		if (ioctl(r->uffd_fd, UFFDIO_API, &api))
@@ -181,7 +187,7 @@ int uffd_set_protection(const struct region *r, bool protect)
 struct spinner {
 	pthread_t thread;
 	struct spinners *all;
-	char *page;
+	_Atomic uint64_t *turns; /* alone on a page of its own */
 	int cpu;
 };
 
@@ -195,15 +201,15 @@ struct spinners {
 static void *spin(void *arg)
 {
 	struct spinner *me = arg;
-	volatile char *page = me->page;
+	uint64_t turn = 0;
 
 	pin_to(me->cpu);
-	(*page)++;
+	atomic_store(me->turns, ++turn);
 	atomic_fetch_add(&me->all->running, 1);
 	/* The page is touched on every turn, so its translation is live in this CPU's TLB and the
 	 * kernel has to count this CPU among those that may hold stale ones. */
 	while (!atomic_load_explicit(&me->all->stop, memory_order_relaxed)) {
-		(*page)++;
+		atomic_store_explicit(me->turns, ++turn, memory_order_relaxed);
 		cpu_relax();
 	}
 	return NULL;
@@ -221,9 +227,9 @@ struct spinners *spinners_start(int n)
 
 		one->all = s;
 		one->cpu = cpu_from_end(1 + i);
-		one->page = mmap(NULL, page_bytes(), PROT_READ | PROT_WRITE,
+		one->turns = mmap(NULL, page_bytes(), PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (one->page == MAP_FAILED || pthread_create(&one->thread, NULL, spin, one))
+		if (one->turns == MAP_FAILED || pthread_create(&one->thread, NULL, spin, one))
 			die(1, "cannot start spinner %d: %s", i, strerror(errno));
 	}
 	while (atomic_load(&s->running) < n)
@@ -231,12 +237,33 @@ struct spinners *spinners_start(int n)
 	return s;
 }
 
+bool spinners_running(const struct spinners *s)
+{
+	for (int i = 0; i < s->n; i++) {
+		_Atomic uint64_t *turns = s->one[i].turns;
+		uint64_t seen = atomic_load_explicit(turns, memory_order_relaxed);
+		uint64_t deadline = 0;
+
+		/* Two more turns: the first may have been on its way already. */
+		while (atomic_load_explicit(turns, memory_order_relaxed) < seen + 2) {
+			uint64_t now = now_ns();
+
+			if (!deadline)
+				deadline = now + 100000000;
+			if (now > deadline)
+				return false;
+			cpu_relax();
+		}
+	}
+	return true;
+}
+
 void spinners_stop(struct spinners *s)
 {
 	atomic_store(&s->stop, true);
 	for (int i = 0; i < s->n; i++) {
 		pthread_join(s->one[i].thread, NULL);
-		munmap(s->one[i].page, page_bytes());
+		munmap(s->one[i].turns, page_bytes());
 	}
 	free(s);
 }

@@ -52,6 +52,9 @@ int uffd_set_protection(const struct region *r, bool protect);
 /* Threads that spin in user space on other CPUs, each touching a page of its own in this mm. */
 struct spinners;
 struct spinners *spinners_start(int n);
+/* Waits until every spinner is seen running: a preempted one would be sent no TLB flush, and the
+ * sample would be of another kind. False if one does not run for a tenth of a second. */
+bool spinners_running(const struct spinners *s);
 void spinners_stop(struct spinners *s);
 
 #endif

@@ -44,6 +44,8 @@ static void *sleep_and_note(void *arg)
 
 	if (me->cpu >= 0)
 		pin_to(me->cpu);
+	else
+		unpin(); /* a thread begins with the waker's mask */
 	while (!atomic_load(&stop)) {
 		atomic_fetch_add(&asleep, 1);
 		while (atomic_load(&round_now) == round)
@@ -95,27 +97,15 @@ static void put(int n, bool pinned, int pass, const struct samples *call, const 
 
 static void start(int n, bool pinned)
 {
-	cpu_set_t any;
-	int cpus[MAX_CPUS];
-	int count = allowed_cpus(cpus, MAX_CPUS);
-
-	CPU_ZERO(&any);
-	for (int i = 0; i < count; i++)
-		CPU_SET(cpus[i], &any);
 	atomic_store(&stop, false);
 	atomic_store(&round_now, 0);
 	atomic_store(&asleep, 0);
 	atomic_store(&awake, 0);
 	for (int i = 0; i < n; i++) {
-		pthread_attr_t attr;
-
 		/* Round robin over all CPUs but the waker's. */
-		sleepers[i].cpu = pinned ? cpu_from_end(1 + i % (count - 1)) : -1;
-		pthread_attr_init(&attr);
-		pthread_attr_setaffinity_np(&attr, sizeof(any), &any);
-		if (pthread_create(&sleepers[i].thread, &attr, sleep_and_note, &sleepers[i]))
+		sleepers[i].cpu = pinned ? cpu_from_end(1 + i % (cpu_count() - 1)) : -1;
+		if (pthread_create(&sleepers[i].thread, NULL, sleep_and_note, &sleepers[i]))
 			die(1, "cannot start sleeper %d of %d", i + 1, n);
-		pthread_attr_destroy(&attr);
 	}
 }
 

@@ -215,7 +215,9 @@ def still_draining(n: FloatArray, q: FloatArray, u: FloatArray) -> FloatArray:
         big = -sc.xlog1py(n, -qu)
         # (n qu - 1 + (1-qu)^n)/u, with (1-qu)^n = e^-big and big - n qu = n log_excess(-qu)
         leaving = (big**2 * phi(2, big) - n * log_excess(-qu)) / u
-    return np.asarray(np.where(n >= 1, thinking + np.where(u > 0, leaving, 0.0), 0.0))
+    total = thinking + np.where(u > 0, leaving, 0.0)
+    # One thread leaves nobody behind; only rounding is left of its terms.
+    return np.asarray(np.where(n > 1, np.maximum(total, 0.0), np.where(np.isnan(n), np.nan, 0.0)))
 
 
 def blocked_while_draining(

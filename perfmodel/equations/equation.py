@@ -125,6 +125,8 @@ class Equation:
         Region of validity in words.
     within : sympy Boolean, optional
         The same region as a condition on the symbols.
+    over : tuple of sympy.Symbol
+        Arguments to accept beyond those of the expression; a derivative takes those of its parent.
     """
 
     name: str
@@ -135,11 +137,12 @@ class Equation:
     stated_error: str = "exact"
     valid: str = "everywhere in the domain"
     within: Any = field(default=None, compare=False)
+    over: tuple[sympy.Symbol, ...] = ()
 
     @cached_property
     def symbols(self) -> tuple[sympy.Symbol, ...]:
-        """Symbols of the right-hand side, by name."""
-        return tuple(sorted(self.expression.free_symbols, key=lambda s: s.name))
+        """Symbols of the right-hand side and of `over`, by name."""
+        return tuple(sorted({*self.expression.free_symbols, *self.over}, key=lambda s: s.name))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -197,6 +200,7 @@ class Equation:
                 stated_error=self.stated_error,
                 valid=self.valid,
                 within=self.within,
+                over=self.symbols,
             )
         return cached[name]
 

@@ -491,6 +491,14 @@ class LineQueueVariance(_Special):
     nargs = 2
     template = r"\sigma^2_Q\left({0}, {1}\right)"
 
+    def fdiff(self, argindex: int = 2) -> Any:
+        """Return the derivative by the load; it loses digits where the line is idle, r >> n."""
+        if argindex != 2:
+            raise ArgumentIndexError(self, argindex)
+        n, r = self.args
+        b = ErlangB(n, r)
+        return 1 - b * (1 + LineQueue(n, r)) ** 2 + b * LineQueueVariance(n, r)
+
 
 #: Numpy function of each sympy function above, by the name sympy prints.
 NUMERIC: Mapping[str, Callable[..., Any]] = MappingProxyType(

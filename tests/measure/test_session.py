@@ -82,7 +82,7 @@ INTERRUPTED = """
 import sys
 from pathlib import Path
 from perfmodel import measure
-measure.run(Path(sys.argv[1]), groups=["locked", "calls"], cache=Path(sys.argv[2]),
+measure.run(Path(sys.argv[1]), groups=["calls", "wake"], cache=Path(sys.argv[2]),
             progress=lambda group, done, total: print(group, done, flush=True))
 """
 
@@ -118,7 +118,8 @@ def test_an_interrupted_run_leaves_a_file_that_says_so(
     document = load(path)
     assert document["status"] == "interrupted"
     assert document["status_detail"].startswith(f"{name} while measuring calls;")
-    assert any(r["benchmark"] == "locked_op" for r in document["records"])
+    assert document["noise"]["before"] is not None
+    assert document["noise"]["after"] is None
     assert any(r["benchmark"] == "call_latency" for r in document["records"])
     assert no_process_of(tools)
 
@@ -152,6 +153,21 @@ def test_a_program_that_fails_becomes_a_problem(tmp_path, monkeypatch):
     assert document["problems"][1]["what"] == (
         "call_latency ended with exit status 7: the floor is lava."
     )
+
+
+def test_a_flood_of_problems_is_cut_short(tmp_path, monkeypatch):
+    for name in PROGRAMS:
+        script = tmp_path / name
+        script.write_text(
+            "#!/bin/sh\nfor i in $(seq 50); do echo '{\"problem\":\"no '$i'\"}'; done\n"
+        )
+        script.chmod(0o755)
+    monkeypatch.setattr(session, "build", lambda _cache: Toolset(tmp_path, "none", ""))
+    document = load(measure.run(tmp_path / "out" / "run.json", groups=["calls"]))
+    told = [p["what"] for p in document["problems"] if p["group"] == "calls"]
+    assert told[0] == "no 1"
+    assert told[-1] == "... and 30 more like these."
+    assert len(told) == 21
 
 
 def test_lines_that_are_no_records_are_refused(tmp_path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfmodel.calibrate.points import Point
+from perfmodel.fit.points import Point
 from perfmodel.equations.hold import PIECES
 from perfmodel.equations.measured import DIRECT
 from perfmodel.hold import facts, pieces, shares

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfmodel.calibrate.model import NUISANCE, PointModel
-from perfmodel.calibrate.points import Point, Points
+from perfmodel.fit.model import NUISANCE, PointModel
+from perfmodel.fit.points import Point, Points
 from perfmodel.machine import Machine
 
 if TYPE_CHECKING:

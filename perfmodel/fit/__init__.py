@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perfmodel.calibrate.diagnostics import predict_points, residual_table, summary
-from perfmodel.calibrate.fit import FitResult, fit
-from perfmodel.calibrate.model import NUISANCE, PointModel
-from perfmodel.calibrate.points import Point, Points, collect
-from perfmodel.calibrate.priors import PRIORS, derived_fault_hold
+from perfmodel.fit.diagnostics import predict_points, residual_table, summary
+from perfmodel.fit.joint import FitResult, fit
+from perfmodel.fit.model import NUISANCE, PointModel
+from perfmodel.fit.points import Point, Points, collect
+from perfmodel.fit.priors import PRIORS, derived_fault_hold
 from perfmodel.kernel import Kernel
 from perfmodel.machine import CONSTANTS, Constant, InputFile, Machine
 from perfmodel.observations import ObservationTable

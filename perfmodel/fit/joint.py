@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfmodel.calibrate.model import NUISANCE, PointModel
+from perfmodel.fit.model import NUISANCE, PointModel
 from perfmodel.errors import CalibrationError
 from perfmodel.machine import CONSTANTS
 from perfmodel.quantities import Quantity

@@ -1,0 +1,397 @@
+"""Scenario to prediction: hold, blocked faults, throughput and net gain of every policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perfmodel.hold import Hold, hold, not_applicable
+from perfmodel.rwlock.lock import Answer, Lock
+from perfmodel.scenario import Policy, Scenario, affected_share
+from perfmodel.stale_tlb import Safety, safety
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from perfmodel.verdict import Verdict
+
+__all__ = ["PolicyResult", "Prediction", "lock_question", "predict"]
+
+#: Draws of the machine's constants behind an interval.
+DRAWS = 400
+
+#: Probability that an interval covers.
+LEVEL = 0.9
+
+SCHEMA = "perfmodel.prediction/1"
+
+
+def lock_question(
+    scenario: Scenario, held: Hold, constants: Mapping[str, NDArray[np.float64]]
+) -> Lock:
+    """Return the queueing question that a scenario and a hold pose.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    held : Hold
+        Arrays of shape (draws,).
+    constants : mapping of str to ndarray of shape (draws,)
+        The machine, ns.
+    """
+    faults, writers = scenario.faults, scenario.writers
+    outside = held.call - held.exclusive - held.shared
+    return Lock(
+        exclusive=held.exclusive / held.sections,
+        shared=held.shared / held.sections,
+        sections=held.sections,
+        read_hold=constants["fault_hold"],
+        fault_threads=faults.threads,
+        fault_think=faults.think_ns,
+        fault_rate=None if faults.rate is None else faults.rate_per_ns,
+        affected=affected_share(scenario),
+        io_share=faults.io_share,
+        io_time=faults.io_ns,
+        writer_threads=writers.threads or 1,
+        writer_think=writers.think_ns + outside,
+        writer_rate=None if writers.rate is None else writers.rate_per_ns,
+        wake_latency=constants["wake_latency"],
+        wake_serial=constants["wake_serial"],
+        readers_sleep=not scenario.kernel.reader_spin,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyResult:
+    """What one policy does; arrays over the draws, element 0 the central estimate.
+
+    Parameters
+    ----------
+    policy : Policy
+    safety : Safety
+    hold : Hold
+    answer : Answer
+    lost_time : ndarray, ns
+        Thread time lost to one call.
+    net_gain : ndarray, ns
+        Thread time saved per call against no downgrade.
+    account : mapping of str to ndarray, ns
+        The terms of `lost_time`.
+    line_utilisation : float
+        How busy the lock's line is, central estimate.
+    reason : str
+        Why the policy does not apply, if so.
+    """
+
+    policy: Policy
+    safety: Safety
+    hold: Hold
+    answer: Answer
+    lost_time: NDArray[np.float64]
+    net_gain: NDArray[np.float64]
+    account: Mapping[str, NDArray[np.float64]]
+    line_utilisation: float
+    reason: str = ""
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float, float]:
+        """Return estimate, low and high of the net gain in ns."""
+        known = self.net_gain[np.isfinite(self.net_gain)]
+        if known.size == 0 or not math.isfinite(self.net_gain[0]):
+            return math.nan, math.nan, math.nan
+        low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+        return float(self.net_gain[0]), float(low), float(high)
+
+    @property
+    def p_pays(self) -> float:
+        """Share of the draws in which the policy gains; NaN for the reference itself."""
+        if self.policy is Policy.NONE or not np.isfinite(self.net_gain[0]):
+            return math.nan
+        return float(np.mean(self.net_gain > 0))
+
+
+def _line(
+    scenario: Scenario, answer: Answer, held: Hold, constants: Mapping[str, NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Marginal cost of one more locked operation, probability of a transfer, utilisation."""
+    from perfmodel.equations.cacheline import extra_transfers, line_utilisation, marginal_cost
+
+    touching = answer.fault_rate * affected_share(scenario)
+    users = float(scenario.cpus)
+    if scenario.faults.threads is not None:
+        users = float(min(scenario.faults.threads + (scenario.writers.threads or 1), scenario.cpus))
+    passes = touching + answer.call_rate
+    with np.errstate(all="ignore"):
+        think = np.where(passes > 0, users / np.where(passes > 0, passes, 1.0), 1e12)
+    ops = float(scenario.kernel.locked_ops("read"))
+    transfer = constants["line_transfer"]
+    omega = marginal_cost(users, think, ops, transfer)
+    away = extra_transfers(touching, held.exclusive, held.shared)
+    busy = float(line_utilisation(users, think[:1], ops, transfer[:1])[0])
+    return omega, away, busy
+
+
+def _account(
+    scenario: Scenario, answer: Answer, held: Hold, reference: Hold,
+    constants: Mapping[str, NDArray[np.float64]],
+) -> tuple[dict[str, NDArray[np.float64]], float]:  # fmt: skip
+    from perfmodel.equations.account import LINE_TIME, WAKER_TIME
+
+    omega, away, busy = _line(scenario, answer, held, constants)
+    extra = held.lock_ops - reference.lock_ops
+    sleeps = 0.0 if scenario.kernel.reader_spin else 1.0
+    account = {
+        "blocked_time": answer.blocked_time,
+        "wake_time": answer.wake_time,
+        "waker_time": WAKER_TIME(
+            woken=sleeps * answer.blocked,
+            wake_kick=constants["wake_kick"],
+            wake_serial=constants["wake_serial"],
+        ),
+        "line_time": LINE_TIME(
+            extra_line_ops=max(extra, 0),
+            extra_transfer=away,
+            omega=np.maximum(omega, constants["rmw_local"]),
+            rmw_local=constants["rmw_local"],
+            slowpath_ops_each=scenario.kernel.blocked_reader_ops,
+            woken=answer.blocked,
+        ),
+        "caller_time": answer.acquire + held.call,
+    }
+    return account, busy
+
+
+def _central(held: Hold) -> Hold:
+    """Return a hold with its first draw, the estimate, alone."""
+    return replace(
+        held, exclusive=held.exclusive[:1], shared=held.shared[:1], call=held.call[:1]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Everything predicted of a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    results : tuple of PolicyResult
+        In the order of the scenario's policies.
+    verdict : Verdict
+    warnings : tuple of str
+        Where the answer leaves the region in which its error is known, and other reservations.
+    """
+
+    scenario: Scenario
+    results: tuple[PolicyResult, ...]
+    verdict: Verdict
+    warnings: tuple[str, ...]
+
+    def __getitem__(self, policy: Policy | str) -> PolicyResult:
+        wanted = Policy(policy) if isinstance(policy, str) else policy
+        for result in self.results:
+            if result.policy is wanted:
+                return result
+        raise KeyError(wanted.value)
+
+    def to_dataset(self) -> xr.Dataset:
+        """Return the prediction as labelled arrays over policy, draw and quantile level.
+
+        Times are ns, throughputs per second; every variable names its unit.
+        """
+        import xarray as xr
+
+        results = self.results
+        stack: dict[str, tuple[tuple[str, ...], Any, str]] = {}
+        for name, unit, pick in (
+            ("exclusive", "ns", lambda r: r.hold.exclusive),
+            ("shared", "ns", lambda r: r.hold.shared),
+            ("call", "ns", lambda r: r.hold.call),
+            ("acquire", "ns", lambda r: r.answer.acquire),
+            ("wait_mean", "ns", lambda r: r.answer.wait_mean),
+            ("blocked_share", "1", lambda r: r.answer.blocked_share),
+            ("fault_throughput", "1/s", lambda r: r.answer.fault_rate * 1e9),
+            ("call_throughput", "1/s", lambda r: r.answer.call_rate * 1e9),
+            ("lost_time", "ns", lambda r: r.lost_time),
+            ("net_gain", "ns", lambda r: r.net_gain),
+        ):
+            arrays = np.broadcast_arrays(*(pick(r) for r in results), results[0].net_gain)[:-1]
+            stack[name] = (("policy", "draw"), np.stack(arrays), unit)
+        levels = list(results[0].answer.wait_quantiles)
+        stack["wait_quantile"] = (
+            ("policy", "level"),
+            np.array([[r.answer.wait_quantiles[q][0] for q in levels] for r in results]),
+            "ns",
+        )
+        return xr.Dataset(
+            {name: xr.DataArray(data, dims=dims, attrs={"units": unit})
+             for name, (dims, data, unit) in stack.items()},
+            coords={
+                "policy": [r.policy.value for r in results],
+                "level": levels,
+                "draw": np.arange(results[0].net_gain.size),
+                "safe": ("policy", [r.safety.safe for r in results]),
+            },
+            attrs={"scenario": self.scenario.to_json(), "draw_0": "central estimate"},
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the prediction as JSON-ready values; what is unknown is None."""
+        none = self[Policy.NONE].answer
+        return {
+            "schema": SCHEMA,
+            "scenario": self.scenario.to_dict(),
+            "machine": {
+                "name": self.scenario.machine.name,
+                "evidence": self.scenario.machine.evidence,
+                "sha256": self.scenario.machine.sha256,
+            },
+            "policies": [_result_dict(r) for r in self.results],
+            "verdict": self.verdict.to_dict(),
+            "solver": none.solver,
+            "discipline": "rwsem",
+            "stated_error": none.stated_error,
+            "warnings": list(self.warnings),
+        }
+
+    def __rich__(self) -> Any:
+        from perfmodel.report import prediction_table
+
+        return prediction_table(self)
+
+    def _repr_html_(self) -> str:
+        from perfmodel.report import prediction_html
+
+        return prediction_html(self)
+
+
+def _number(value: Any) -> float | None:
+    number = float(np.asarray(value).reshape(-1)[0])
+    return number if math.isfinite(number) else None
+
+
+def _result_dict(result: PolicyResult) -> dict[str, Any]:
+    estimate, low, high = result.interval()
+    answer = result.answer
+    return {
+        "policy": result.policy.value,
+        "safe": result.safety.safe,
+        "why_unsafe": None if result.safety.safe else result.safety.reason,
+        "not_applicable": result.reason or None,
+        "exclusive_ns": _number(result.hold.exclusive),
+        "shared_ns": _number(result.hold.shared),
+        "call_ns": _number(result.hold.call),
+        "acquire_ns": _number(answer.acquire),
+        "fault_wait_ns": {"mean": _number(answer.wait_mean)}
+        | {f"p{100 * q:g}": _number(v) for q, v in answer.wait_quantiles.items()},
+        "blocked_share": _number(answer.blocked_share),
+        "faults_per_s": _number(answer.fault_rate * 1e9),
+        "calls_per_s": _number(answer.call_rate * 1e9),
+        "locked_ops": result.hold.lock_ops,
+        "net_gain_ns_per_call": {
+            "estimate": _number(estimate), "low": _number(low), "high": _number(high),
+            "level": LEVEL,
+        },
+        "p_pays": _number(result.p_pays),
+        "account_ns": {name: _number(value) for name, value in result.account.items()},
+    }  # fmt: skip
+
+
+def predict(scenario: Scenario, *, draws: int = DRAWS, seed: int = 0) -> Prediction:
+    """Predict every policy of a scenario and give the verdict.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The question.
+    draws : int
+        Draws of the machine's constants; 1 gives the central estimate alone, without intervals.
+    seed : int
+        Seed of the draws. All policies see the same draws: their differences are paired.
+
+    Returns
+    -------
+    Prediction
+        NaN, with the reason among the warnings, where a constant that matters is unknown.
+    """
+    from perfmodel.equations.account import LOST_TIME, NET_GAIN
+    from perfmodel.rwlock import solve
+    from perfmodel.verdict import judge
+
+    constants = scenario.machine.draws(draws, seed=seed)
+    reference = hold(scenario, Policy.NONE, constants)
+    results: list[PolicyResult] = []
+    lost_none = None
+    for policy in (Policy.NONE, *(p for p in scenario.policies if p is not Policy.NONE)):
+        held = reference if policy is Policy.NONE else hold(scenario, policy, constants)
+        # Quantiles cost most of the time and are reported without an interval: central draw only.
+        answer = solve(lock_question(scenario, held, constants), levels=())
+        central = _central(held), {n: v[:1] for n, v in constants.items()}
+        quantiles = solve(lock_question(scenario, *central)).wait_quantiles
+        account, busy = _account(scenario, answer, held, reference, constants)
+        lost = LOST_TIME(**account)
+        lost_none = lost if lost_none is None else lost_none
+        results.append(
+            PolicyResult(
+                policy=policy,
+                safety=safety(scenario.kernel, scenario.call, policy),
+                hold=held,
+                answer=replace(answer, wait_quantiles=quantiles),
+                lost_time=lost,
+                net_gain=NET_GAIN(lost_time_none=lost_none, lost_time=lost),
+                account=account,
+                line_utilisation=busy,
+                reason=not_applicable(scenario.call.operation, policy),
+            )
+        )
+    order = {p: i for i, p in enumerate(scenario.policies)}
+    ordered = tuple(sorted(results, key=lambda r: order[r.policy]))
+    return Prediction(
+        scenario=scenario,
+        results=ordered,
+        verdict=judge(scenario, ordered),
+        warnings=_warnings(scenario, ordered),
+    )
+
+
+def _warnings(scenario: Scenario, results: tuple[PolicyResult, ...]) -> tuple[str, ...]:
+    warnings = []
+    for result in results:
+        warnings += [
+            f"{result.policy.value}: outside the region of the stated error: not so that {why}"
+            if "outside" not in why else f"{result.policy.value}: {why}"
+            for why in result.answer.broken
+        ]  # fmt: skip
+        if result.reason:
+            warnings.append(f"{result.policy.value}: does not apply: {result.reason}")
+    machine = scenario.machine
+    remote = scenario.remote_cpus
+    constants = {"shootdown_more"} if remote > 1 else set()
+    if any(np.isnan(r.hold.call[0]) and not r.reason for r in results):
+        unknown = [n for n, c in machine.constants.items() if c.value is None]
+        warnings.append(
+            "the call needs a constant that the profile does not know; unknown are: "
+            + "; ".join(f"{n} ({machine.reason(n)})" for n in unknown)
+        )
+    for name in sorted(constants):
+        constant = machine.constants.get(name)
+        if constant is not None and constant.source.startswith("assumed"):
+            warnings.append(
+                f"{remote:g} remote CPUs: {name} is {constant.source}; the interval carries its spread"
+            )
+    threads = (scenario.faults.threads or 0) + (scenario.writers.threads or 0)
+    if threads > scenario.cpus:
+        warnings.append(
+            f"{threads} threads share {scenario.cpus} CPUs: a blocked thread frees its CPU, so the"
+            " gain in throughput is 0.1 to 0.5 of the thread time saved"
+        )
+    if results and results[0].line_utilisation > 0.95:
+        warnings.append(
+            "the lock's line is more than 95 % busy: the cost of the extra operation is not"
+            " predicted well there"
+        )
+    return tuple(dict.fromkeys(warnings))

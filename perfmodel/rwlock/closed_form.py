@@ -1,0 +1,292 @@
+"""The closed forms: which one answers which question, and what its error is.
+
+Faults that form a closed population meet callers in :func:`~perfmodel.equations.closed.closed_system`;
+an open stream of faults meets a single caller in the exact single-hold forms, and several callers in
+the queue under the kernel's rule. Everything is an array over the draws of the machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfmodel.equations.account import WAKE_TIME
+from perfmodel.equations.blocking import blocked_quantile, finite_blocking, open_blocking
+from perfmodel.equations.closed import closed_system
+from perfmodel.equations.drain import drain_open, drain_open_two_class
+from perfmodel.equations.queue import fifo_queue, rwsem_queue
+from perfmodel.rwlock.lock import Answer, Lock
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LEVELS", "solve"]
+
+#: Quantiles of the wait that are always given.
+LEVELS = (0.5, 0.9, 0.99)
+
+_SEVERAL_SECTIONS = (
+    "the sections of one call are independent (readers just released may delay the next retake)"
+)
+
+
+def solve(lock: Lock, levels: tuple[float, ...] = LEVELS) -> Answer:
+    """Answer a lock question in closed form.
+
+    Parameters
+    ----------
+    lock : Lock
+        The question.
+    levels : tuple of float
+        Quantiles of the wait to give.
+
+    Returns
+    -------
+    Answer
+        NaN where a hold is unknown.
+    """
+    if lock.affected == 0 or not np.any(lock.exclusive > 0):
+        return _never_blocked(lock, levels)
+    if lock.fault_threads is not None:
+        if lock.io_share > 0:
+            return _single_hold(lock, levels, threads=lock.fault_threads)
+        return _closed(lock, levels)
+    if lock.writer_rate is None and lock.writer_threads == 1:
+        return _single_hold(lock, levels)
+    return _queue(lock, levels)
+
+
+def _affected_think_rate(lock: Lock) -> float:
+    """Rate at which one running thread makes faults that need the lock: the others run on."""
+    nu = 1.0 / lock.fault_think if lock.fault_think > 0 else math.inf
+    q = lock.affected
+    mu_hold = float(np.mean(lock.read_hold))
+    return q * nu / (1.0 + (1.0 - q) * nu * mu_hold)
+
+
+def _inner_level(level: float, affected: float) -> float | None:
+    """Level among the affected faults that is `level` among all; None where it falls before them."""
+    inner = 1.0 - (1.0 - level) / affected if affected > 0 else -1.0
+    return inner if inner > 0 else None
+
+
+def _wake(lock: Lock, blocked: NDArray[np.float64], threads: int | None) -> NDArray[np.float64]:
+    if not lock.readers_sleep:
+        return np.zeros_like(blocked)
+    # Given the window the blocked faults are binomial (n threads) or Poisson.
+    pairs = blocked**2 * (1.0 - 1.0 / threads if threads else 1.0)
+    return WAKE_TIME(
+        woken=blocked, woken_pairs=pairs,
+        wake_latency=lock.wake_latency, wake_serial=lock.wake_serial,
+    )  # fmt: skip
+
+
+def _never_blocked(lock: Lock, levels: tuple[float, ...]) -> Answer:
+    zero = np.zeros_like(lock.exclusive) + 0.0 * lock.exclusive
+    think = np.asarray(lock.writer_think, dtype=float)
+    if lock.writer_rate is not None:
+        calls = np.full_like(zero, lock.writer_rate)
+    else:
+        calls = lock.writer_threads / (think + lock.sections * (lock.exclusive + lock.shared))
+    return Answer(
+        acquire=zero, blocked=zero, blocked_time=zero, wake_time=zero, wait_mean=zero,
+        wait_quantiles=dict.fromkeys(levels, zero), blocked_share=zero,
+        fault_rate=_fault_rate(lock, zero), call_rate=calls,
+        solver="no fault needs the lock while it is exclusive: nobody waits", stated_error="exact",
+    )  # fmt: skip
+
+
+def _fault_rate(lock: Lock, wait_mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Throughput by conservation of a thread's time; an open stream passes whatever waits."""
+    if lock.fault_threads is None:
+        return np.full_like(wait_mean, float(lock.fault_rate or 0.0))
+    hold = lock.read_hold + lock.io_share * lock.io_time
+    return np.asarray(lock.fault_threads / (lock.fault_think + hold + wait_mean))
+
+
+def _with_wake(
+    lock: Lock, blocked: NDArray[np.float64], wake_time: NDArray[np.float64],
+    quantiles: Mapping[float, NDArray[np.float64]],
+) -> dict[float, NDArray[np.float64]]:  # fmt: skip
+    """Add a blocked fault's mean wake-up delay to the quantiles that blocked faults make up."""
+    with np.errstate(all="ignore"):
+        each = np.where(blocked > 0, wake_time / np.where(blocked > 0, blocked, 1.0), 0.0)
+    return {level: np.where(wait > 0, wait + each, wait) for level, wait in quantiles.items()}
+
+
+def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
+    n = lock.fault_threads
+    assert n is not None
+    inner = {level: _inner_level(level, lock.affected) for level in levels}
+    wanted = tuple(dict.fromkeys(q for q in inner.values() if q is not None))
+    m = lock.sections
+    think, writers, broken = np.asarray(lock.writer_think, dtype=float), lock.writer_threads, []
+    if lock.writer_rate is not None:
+        # An open stream that meets nobody else is a single caller who thinks the rest of the time.
+        writers = 1
+        think = np.maximum(1.0 / lock.writer_rate - m * (lock.exclusive + lock.shared), 0.0)
+    for _ in range(3 if lock.writer_rate is not None else 1):
+        system = closed_system(
+            n, _affected_think_rate(lock), 1.0 / np.asarray(lock.read_hold), think / m,
+            lock.exclusive, lock.shared, writers=writers, quantiles=wanted or (0.5,),
+        )  # fmt: skip
+        if lock.writer_rate is not None:
+            busy = m * (system.acquire + lock.exclusive + lock.shared)
+            think = np.maximum(1.0 / lock.writer_rate - busy, 0.0)
+    broken += list(system.region.broken((0,) * system.acquire.ndim))
+    if lock.writer_rate is not None:
+        broken.append("calls that come at random may meet; one caller was assumed")
+        if np.any(think <= 0):
+            broken.append("the calls come faster than the lock can serve them")
+    if m > 1:
+        broken.append(_SEVERAL_SECTIONS)
+    blocked = m * system.blocked_per_call
+    blocked_time = m * system.blocked_time_per_call
+    wake_time = m * _wake(lock, system.blocked_per_call, n)
+    share = np.asarray(system.p_blocked * lock.affected)
+    with np.errstate(all="ignore"):
+        each = np.where(blocked > 0, (blocked_time + wake_time) / blocked, 0.0)
+    quantiles = {
+        level: system.wait_quantiles[q] if q is not None else np.zeros_like(blocked)
+        for level, q in inner.items()
+    }
+    wait_mean = share * each
+    return Answer(
+        acquire=m * system.acquire,
+        blocked=blocked,
+        blocked_time=blocked_time,
+        wake_time=wake_time,
+        wait_mean=wait_mean,
+        wait_quantiles=_with_wake(lock, blocked, wake_time, quantiles),
+        blocked_share=share,
+        fault_rate=_fault_rate(lock, wait_mean),
+        call_rate=system.call_rate / m,
+        solver="closed population, embedded binomial",
+        stated_error=system.stated_error,
+        broken=tuple(dict.fromkeys(broken)),
+    )
+
+
+def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = None) -> Answer:
+    m, a = lock.sections, lock.affected
+    mu = 1.0 / np.asarray(lock.read_hold)
+    broken = []
+    if threads is None:
+        rate = float(lock.fault_rate or 0.0) * a
+        nu = 0.0
+    else:
+        nu = _affected_think_rate(lock)
+        hold = float(np.mean(lock.read_hold)) + lock.io_share * lock.io_time
+        rate = threads / (1.0 / nu + hold) if nu > 0 else 0.0
+        broken.append("faults with I/O in a closed population: the drain of an open stream")
+    drain = (
+        drain_open_two_class(rate, mu, lock.io_share, lock.io_time)
+        if lock.io_share > 0
+        else drain_open(rate, mu)
+    )
+    one = (
+        open_blocking(rate, lock.exclusive, drain.mean, drain.second)
+        if threads is None
+        else finite_blocking(threads, nu, lock.exclusive, drain.mean, drain.second)
+    )
+    blocked, blocked_time = m * one.blocked, m * one.time
+    wake_time = m * _wake(lock, one.blocked, threads)
+    busy = m * (drain.mean + lock.exclusive + lock.shared)
+    if lock.writer_rate is not None:
+        calls = np.full_like(blocked, lock.writer_rate)
+    else:
+        calls = lock.writer_threads / (np.asarray(lock.writer_think, dtype=float) + busy)
+    faults = float(lock.fault_rate or 0.0) if threads is None else rate / a if a > 0 else 0.0
+    load = calls * busy
+    if np.any(load[:1] > 0.4) and (lock.writer_threads > 1 or lock.writer_rate is not None):
+        broken.append("callers hold the lock less than 40 % of the time")
+    if m > 1:
+        broken.append(_SEVERAL_SECTIONS)
+    with np.errstate(all="ignore"):
+        share = np.where(faults > 0, np.minimum(blocked * calls / faults, 1.0), 0.0)
+        wait_mean = np.where(faults > 0, (blocked_time + wake_time) * calls / faults, 0.0)
+        quantiles = {}
+        for level in levels:
+            inner = 1.0 - (1.0 - level) / np.where(share > 0, share, np.nan)
+            quantile = blocked_quantile(
+                np.clip(inner, 0.0, 1.0 - 1e-12), lock.exclusive, drain.mean, drain.second, nu=nu
+            )
+            quantiles[level] = np.where(inner > 0, quantile, 0.0)
+    return Answer(
+        acquire=m * drain.mean + np.zeros_like(blocked),
+        blocked=blocked,
+        blocked_time=blocked_time,
+        wake_time=wake_time,
+        wait_mean=wait_mean,
+        wait_quantiles=_with_wake(lock, blocked, wake_time, quantiles),
+        blocked_share=share,
+        fault_rate=_fault_rate(lock, wait_mean),
+        call_rate=calls,
+        solver="one hold, finite population" if threads else "one hold, Poisson faults",
+        stated_error="exact for a constant hold and exponential reads; quantiles to 0.02 in"
+        " probability",
+        broken=tuple(broken),
+    )
+
+
+def _queue(lock: Lock, levels: tuple[float, ...]) -> Answer:
+    m, a = lock.sections, lock.affected
+    rate = float(lock.fault_rate or 0.0) * a
+    mu = 1.0 / np.asarray(lock.read_hold)
+    rule = rwsem_queue if lock.discipline == "rwsem" else fifo_queue
+    think = np.asarray(lock.writer_think, dtype=float)
+    hold = m * (lock.exclusive + lock.shared)
+    calls = (
+        np.full_like(lock.exclusive, lock.writer_rate)
+        if lock.writer_rate is not None
+        else lock.writer_threads / (think + hold)
+    )
+    queue = rule(rate, m * calls, mu, lock.exclusive, lock.shared)
+    if lock.writer_rate is None:
+        # A closed population slows down as it waits: damped, or the two would chase each other.
+        for _ in range(60):
+            wait = np.where(np.isfinite(queue.writer_wait), queue.writer_wait, hold)
+            calls = 0.5 * (calls + lock.writer_threads / (think + hold + m * wait))
+            queue = rule(rate, m * calls, mu, lock.exclusive, lock.shared)
+    broken = list(queue.region.broken((0,)))
+    if lock.io_share > 0:
+        broken.append("faults with I/O are left out of the queue of several callers")
+    if lock.writer_rate is None:
+        broken.append("several callers with think time, taken as a stream")
+    if np.any(queue.load[:1] > 0.3):
+        broken.append("load below 0.3 (the closed form is then within 20 %)")
+    if m > 1:
+        broken.append(_SEVERAL_SECTIONS)
+    with np.errstate(all="ignore"):
+        share = queue.waiting_share * a
+        per_call = np.where(calls > 0, rate / calls, 0.0)
+        blocked = per_call * queue.waiting_share
+        blocked_time = per_call * queue.reader_wait
+        wake_time = m * _wake(lock, blocked / m, None)
+        each = np.where(blocked > 0, wake_time / np.where(blocked > 0, blocked, 1.0), 0.0)
+        quantiles = {}
+        for level in levels:
+            inner = 1.0 - (1.0 - level) / np.where(share > 0, share, np.nan)
+            quantile = blocked_quantile(
+                np.clip(inner, 0.0, 1.0 - 1e-12), lock.exclusive,
+                np.where(np.isfinite(queue.writer_wait), queue.writer_wait, np.nan),
+            )  # fmt: skip
+            quantiles[level] = np.where(inner > 0, quantile, 0.0)
+    wait_mean = np.asarray(a * queue.reader_wait + share * each)
+    return Answer(
+        acquire=np.asarray(m * queue.writer_wait),
+        blocked=np.asarray(blocked),
+        blocked_time=np.asarray(blocked_time),
+        wake_time=wake_time,
+        wait_mean=wait_mean,
+        wait_quantiles=_with_wake(lock, np.asarray(blocked), wake_time, quantiles),
+        blocked_share=np.asarray(share),
+        fault_rate=_fault_rate(lock, wait_mean),
+        call_rate=calls,
+        solver=f"queue of several callers, {lock.discipline} rule",
+        stated_error=queue.stated_error + "; quantiles: the window of the mean caller's wait",
+        broken=tuple(dict.fromkeys(broken)),
+    )

@@ -1,0 +1,221 @@
+"""The answer in words and numbers: does a downgrade pay, may it be used, could anyone notice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perfmodel.scenario import Policy, Scenario, affected_share
+
+if TYPE_CHECKING:
+    from perfmodel.prediction import PolicyResult
+
+__all__ = ["CUTS", "Verdict", "judge", "time_text"]
+
+#: The policies that are a downgrade of mprotect; the read lock throughout is another design.
+CUTS = (Policy.LAST_VMA, Policy.BEFORE_FLUSH, Policy.EVERY_VMA)
+
+#: Probability from which on a sign is taken as known.
+SURE = 0.95
+
+#: Coefficient of variation of whole-program runs on a quiet machine, and the runs in each arm that
+#: somebody would spend to see an effect. Together they make a gain of less than 0.4 % of the
+#: process's thread time "lost in the noise".
+RUN_CV = 0.01
+RUNS = 100
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer.
+
+    Parameters
+    ----------
+    answer : {"pays", "costs", "lost in the noise", "unsafe", "unknown"}
+        ``unsafe`` where the best cut is forbidden by the stale-TLB rule, whatever it would gain.
+    if_safe : str
+        What the answer would be if nothing forbade the cut.
+    policy : str
+        The cut that was judged: the one with the largest net gain.
+    sentence : str
+        The answer to quote.
+    best_safe_policy : str
+        Of all policies asked, the one with the largest net gain that is safe.
+    calls_to_detect : float
+        Calls in each arm to see the saving in the blocked time of the single calls (95 %, power
+        80 %), the wait for the lock recorded and used as a control; infinite where there is none.
+    runs_to_detect : float
+        Runs in each arm of a whole-program A/B test to see it, runs varying by 1 %.
+    share_of_thread_time : float
+        Net gain over the time of all threads between two calls.
+    """
+
+    answer: str
+    if_safe: str
+    policy: str
+    sentence: str
+    best_safe_policy: str
+    calls_to_detect: float = math.inf
+    runs_to_detect: float = math.inf
+    share_of_thread_time: float = math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+
+        def known(value: float) -> float | None:
+            return value if math.isfinite(value) else None
+
+        return {
+            "answer": self.answer,
+            "if_safe": self.if_safe,
+            "policy": self.policy,
+            "sentence": self.sentence,
+            "best_safe_policy": self.best_safe_policy,
+            "calls_to_detect": known(self.calls_to_detect),
+            "runs_to_detect": known(self.runs_to_detect),
+            "share_of_thread_time": known(self.share_of_thread_time),
+        }
+
+
+def time_text(ns: float) -> str:
+    """Write a time with the unit that a person would use, three digits."""
+    if not math.isfinite(ns):
+        return "unknown"
+    size = abs(ns)
+    for unit, scale in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if size >= scale:
+            return f"{ns / scale:.3g} {unit}"
+    return f"{ns:.3g} ns"
+
+
+def _calls_to_detect(
+    scenario: Scenario, before: PolicyResult, after: PolicyResult
+) -> float:
+    """Calls per arm to see the change of the blocked time, the wait for the lock as a control."""
+    from perfmodel.equations.noise import calls_to_detect
+
+    rate = scenario.faults.rate_per_ns
+    if scenario.faults.threads is not None:
+        rate = scenario.faults.threads / max(scenario.faults.think_ns, 1.0)
+    shared, acquire = float(after.hold.shared[0]), float(after.answer.acquire[0])
+    gain = before.answer.blocked_time[0] - after.answer.blocked_time[0]
+    if not (gain > 0 and shared > 0 and rate > 0 and math.isfinite(acquire)):
+        return math.inf
+    found = calls_to_detect(
+        rate * affected_share(scenario),
+        after.hold.exclusive[0],
+        shared,
+        acquire,
+        # The drain of readers in progress is about exponential.
+        2 * acquire**2,
+    )
+    return float(np.asarray(found.calls_controlled))
+
+
+def _share_of_thread_time(
+    scenario: Scenario, before: PolicyResult, after: PolicyResult
+) -> float:
+    """Net gain of a call over the time of all threads between two calls.
+
+    An open stream of faults is taken to come from as many threads as there are CPUs.
+    """
+    threads = scenario.cpus
+    if scenario.faults.threads is not None:
+        threads = scenario.faults.threads + (scenario.writers.threads or 1)
+    between = threads / float(before.answer.call_rate[0])
+    return float(after.net_gain[0]) / between
+
+
+def _runs_to_detect(share: float) -> float:
+    from perfmodel.equations.noise import runs_to_detect
+
+    if not math.isfinite(share) or share == 0:
+        return math.inf
+    return float(np.asarray(runs_to_detect(abs(share), RUN_CV)))
+
+
+def _classify(result: PolicyResult, runs: float) -> str:
+    if not math.isfinite(result.net_gain[0]):
+        return "unknown"
+    if result.p_pays >= SURE and runs <= RUNS:
+        return "pays"
+    if result.p_pays <= 1 - SURE:
+        return "costs"
+    return "lost in the noise"
+
+
+def judge(scenario: Scenario, results: tuple[PolicyResult, ...]) -> Verdict:
+    """Give the verdict over the predicted policies.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    results : tuple of PolicyResult
+        Among them the one without a downgrade.
+    """
+    by_policy = {r.policy: r for r in results}
+    reference = by_policy[Policy.NONE]
+    known = [r for r in results if math.isfinite(r.net_gain[0])]
+    safe = [r for r in known if r.safety.safe]
+    best_safe = max(safe, key=lambda r: r.net_gain[0]).policy.value if safe else "none"
+    cuts = [r for r in known if r.policy in CUTS]
+    if not cuts:
+        cuts = [r for r in known if r.policy is not Policy.NONE]
+    if not cuts:
+        nothing = "Nothing to compare: no policy but 'none' applies or can be predicted."
+        return Verdict("unknown", "unknown", "none", nothing, best_safe)
+    best = max(cuts, key=lambda r: r.net_gain[0])
+    share = _share_of_thread_time(scenario, reference, best)
+    runs = _runs_to_detect(share)
+    if_safe = _classify(best, runs)
+    answer = if_safe if best.safety.safe or if_safe == "unknown" else "unsafe"
+    return Verdict(
+        answer=answer,
+        if_safe=if_safe,
+        policy=best.policy.value,
+        sentence=_sentence(scenario, best, answer, if_safe, best_safe, share, runs),
+        best_safe_policy=best_safe,
+        calls_to_detect=_calls_to_detect(scenario, reference, best),
+        runs_to_detect=runs,
+        share_of_thread_time=share,
+    )
+
+
+def _sentence(
+    scenario: Scenario, best: PolicyResult, answer: str, if_safe: str, best_safe: str,
+    share: float, runs: float,
+) -> str:  # fmt: skip
+    estimate, low, high = best.interval()
+    call = scenario.call
+    pages = f"{call.pages} page{'s' if call.pages != 1 else ''}"
+    what = f"{call.operation} of {pages}"
+    if call.operation == "mprotect":
+        what += f", {call.transition}"
+    gain = (
+        f"{time_text(estimate)} of thread time a call (90 % interval {time_text(low)} to"
+        f" {time_text(high)}), {100 * share:.2g} % of the process's"
+    )
+    verb = {
+        "pays": "pays",
+        "costs": "costs",
+        "lost in the noise": "is lost in the noise",
+        "unknown": "cannot be predicted",
+    }[if_safe]
+    would = {"pays": "pay", "costs": "cost", "lost in the noise": "be lost in the noise"}
+    text = f"{what} on {scenario.kernel.release}: "
+    if answer == "unsafe":
+        text += (
+            f"the {best.policy.value} downgrade is unsafe as it stands; were it safe it would"
+            f" {would[if_safe]}: {gain}. Unsafe because {best.safety.reason}"
+        )
+    else:
+        text += f"the {best.policy.value} downgrade {verb}: {gain}"
+    if if_safe == "lost in the noise" and math.isfinite(runs):
+        text += f"; an A/B test would need {runs:.2g} runs an arm to see it"
+    if best_safe != best.policy.value:
+        name = "no downgrade" if best_safe == Policy.NONE.value else best_safe
+        text += f". Best safe policy: {name}"
+    return text + "."
