@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perfmodel.kernel import Kernel
-from perfmodel.scenario import Call, Policy, Scenario
+from perfmodel.scenario import Call, Policy, Scenario, affected_share
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from perfmodel.equations.equation import Equation
 
-__all__ = ["ACTUAL_POLICY", "Hold", "Phase", "facts", "hold", "not_applicable", "pieces", "shares"]
+__all__ = ["ACTUAL_POLICY", "Hold", "Phase", "facts", "frees_page_tables", "hold", "not_applicable", "pieces", "shares"]
 
 FloatArray = Any
 
@@ -54,6 +54,11 @@ def not_applicable(operation: str, policy: Policy) -> str:
         if policy is Policy.READ_ONLY:
             return "detaching a VMA changes the tree: it needs the write lock"
     return ""
+
+
+def frees_page_tables(operation: str) -> bool:
+    """Whether a call frees page tables: its flush then interrupts idle CPUs too."""
+    return operation in ("munmap", "mremap_shrink")
 
 
 def facts(
@@ -260,15 +265,31 @@ def hold(
     """
     call, kernel = scenario.call, scenario.kernel
     constants = constants if constants is not None else scenario.machine.draws(1)
-    given = facts(kernel, call, policy, scenario.remote_cpus)
+    given: dict[str, FloatArray] = dict(facts(kernel, call, policy, scenario.remote_cpus))
     unchanged = call.operation == "mprotect" and call.transition == "same-flags"
+    divided = shares(kernel, call.operation, policy, call.vmas)
     lasting = pieces(call.operation, constants, given, unchanged=unchanged)
+    if scenario.faults.threads is not None and not frees_page_tables(call.operation):
+        # Who blocks before the flush need not be interrupted by it.
+        from perfmodel.equations.hold import still_running
+
+        before = sum(
+            divided[name][0] * lasting[name]
+            for name in ("find", "prepare", "walk_start", "walk")
+            if name in divided
+        )
+        unblocked = still_running(
+            nu=affected_share(scenario) / max(scenario.faults.think_ns, 1.0),
+            window=before / (call.vmas if policy is Policy.EVERY_VMA else 1),
+        )
+        given["remote_cpus"] = scenario.running_cpus(unblocked)
+        lasting = pieces(call.operation, constants, given, unchanged=unchanged)
     count = np.broadcast_shapes(*(v.shape for v in lasting.values()), (1,))
     if not_applicable(call.operation, policy):
         lasting = {name: np.full(count, np.nan) for name in lasting}
     phases = []
     totals = {"outside": np.zeros(count), "exclusive": np.zeros(count), "shared": np.zeros(count)}
-    for name, (exclusive, shared) in shares(kernel, call.operation, policy, call.vmas).items():
+    for name, (exclusive, shared) in divided.items():
         for mode, share in (
             ("outside", 1.0 - exclusive - shared), ("exclusive", exclusive), ("shared", shared),
         ):  # fmt: skip

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, Self
 
+import numpy as np
+
 from perfmodel.errors import InputError
 from perfmodel.kernel import Kernel
 from perfmodel.machine import Machine
@@ -307,19 +309,31 @@ class Scenario:
 
     @property
     def remote_cpus(self) -> float:
-        """CPUs that must be interrupted to flush, at most one less than there are.
+        """CPUs that must be interrupted to flush while nobody is blocked: see `running_cpus`."""
+        return float(self.running_cpus(1.0))
 
-        As the call says; else, for threads, every CPU on which another thread of the process can be
-        running; for an open stream of faults, of which only the faults themselves are known to
-        run, the mean number of faults in progress.
+    def running_cpus(self, unblocked: Any) -> Any:
+        """Return the CPUs that a flush must interrupt, at most one less than there are.
+
+        As the call says; else, for threads, every CPU on which another thread of the process runs;
+        for an open stream of faults, of which only the faults themselves are known to run, the mean
+        number of faults in progress. A faulting thread that is blocked on the lock has left its CPU
+        idle, and an idle CPU is flushed lazily, without an interrupt (x86 since 4.20).
+
+        Parameters
+        ----------
+        unblocked : float or ndarray
+            Share of the faulting threads that are not blocked when the flush comes.
         """
         if self.call.remote_cpus is not None:
-            return min(self.call.remote_cpus, self.cpus - 1)
+            return min(self.call.remote_cpus, self.cpus - 1) + 0.0 * unblocked
+        callers = (self.writers.threads or 1) - 1
         if self.faults.threads is not None:
-            return min(self.faults.threads + (self.writers.threads or 1) - 1, self.cpus - 1)
-        fault = self.machine.value("fault_minor")
-        running = self.faults.rate_per_ns * fault if math.isfinite(fault) else 0.0
-        return min(running + (self.writers.threads or 1) - 1, self.cpus - 1)
+            running = self.faults.threads * unblocked
+        else:
+            fault = self.machine.value("fault_minor")
+            running = self.faults.rate_per_ns * fault if math.isfinite(fault) else 0.0
+        return np.minimum(running + callers + 0.0 * unblocked, self.cpus - 1)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with parameters changed; a dotted or plain name reaches the inner objects.

@@ -73,6 +73,7 @@ static struct {
 	char *target; /* first page to fault on */
 	size_t target_pages;
 	int error;
+	long lost; /* preemptions of the faulting thread */
 } run;
 
 /* ---- the writer ------------------------------------------------------------------------------ */
@@ -345,6 +346,7 @@ static void put_faults(const struct point *p, const struct sorted *d, enum phase
 	if (phase == P_DURING || phase == P_DURING_BACK || phase == P_OVERLAP)
 		rec_pairs((const int64_t (*)[3])d->pairs[phase], s->count,
 			  (size_t)(phase == P_OVERLAP ? keep_pairs / 4 : keep_pairs));
+	rec_int("preemptions", run.lost);
 	rec_close();
 }
 
@@ -365,6 +367,7 @@ static void put_point(const struct point *p, int pass)
 							    writer_names[p->writer]);
 		put_conditions(p, &d, back, pass);
 		rec_values("call", &d.calls[i], KEEP_HISTOGRAM);
+		rec_int("preemptions", run.lost);
 		rec_close();
 	}
 }
@@ -448,6 +451,7 @@ static int measure_point(const struct point *p, int pass)
 	getrusage(RUSAGE_THREAD, &before);
 	fault_loop(now_ns() + (uint64_t)(point_ms * 1e6));
 	getrusage(RUSAGE_THREAD, &after);
+	run.lost = after.ru_nivcsw - before.ru_nivcsw;
 	atomic_store(&run.stop, true);
 	if (p->writer != W_NONE)
 		pthread_join(writer, NULL);

@@ -249,7 +249,7 @@ bool spinners_running(const struct spinners *s)
 			uint64_t now = now_ns();
 
 			if (!deadline)
-				deadline = now + 100000000;
+				deadline = now + 1000000000;
 			if (now > deadline)
 				return false;
 			cpu_relax();

@@ -53,7 +53,7 @@ int uffd_set_protection(const struct region *r, bool protect);
 struct spinners;
 struct spinners *spinners_start(int n);
 /* Waits until every spinner is seen running: a preempted one would be sent no TLB flush, and the
- * sample would be of another kind. False if one does not run for a tenth of a second. */
+ * sample would be of another kind. False if one does not run for a second. */
 bool spinners_running(const struct spinners *s);
 void spinners_stop(struct spinners *s);
 

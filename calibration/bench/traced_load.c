@@ -1,12 +1,12 @@
-/* A scripted load to be traced: batches of one call each, labelled in the trace by marker lines.
+/* A scripted load to be traced: one call at a time, labelled in the trace by marker lines.
  *
  * The program is given the folder of a trace instance whose mmap_lock events are enabled. It
  * writes, through trace_marker,
  *     perfmodel clock tick_ns=0.384615               one tick of the trace clock, if it is the TSC
- *     perfmodel label operation=munmap pages=512 vmas=1 transition=none        before a batch
+ *     perfmodel label operation=munmap pages=512 vmas=1 transition=none        before a call
  *     perfmodel label operation=none                                           after it
- * The ranges of a batch are all mapped and populated before its label, so a labelled stretch holds
- * nothing but the calls it names. A null loop (mprotect to the same flags) is timed by the program
+ * The range is mapped and populated before the label, so a labelled stretch holds nothing but the
+ * call it names. A null loop (mprotect to the same flags) is timed by the program
  * itself with the events off, muted (tracing_on 0) and on: the difference is what an event costs. */
 #include "common.h"
 #include "region.h"
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define MAX_BATCH 64
-#define BATCH_PAGES 65536 /* pages mapped at one time, at most: 256 MiB of 4 KiB pages */
+#define BATCH_PAGES 65536 /* pages of all calls of a batch, at most: bounds the run time */
 
 static const char *instance, *clock_name = "mono";
 static long long repeats = 3, null_calls = 300, null_rounds = 6;
@@ -200,48 +200,38 @@ static int call(const struct batch *b, const struct region *r)
 		       : 0;
 }
 
-static int map_all(struct region *all, int n, size_t pages, bool uffd)
-{
-	int error = 0;
-
-	for (int i = 0; i < n && !error; i++) {
-		all[i] = (struct region){ .shape = SHAPE_OWN, .pages = pages, .vmas = 1,
-					  .populated = true, .uffd = uffd };
-		error = region_reserve(&all[i]);
-		if (!error)
-			error = region_fill(&all[i]);
-	}
-	return error;
-}
-
-/* Runs the batches of one kind of range; a kind that cannot be set up is told and left out. */
+/* Runs the script over and over on one range, so that its caches are as warm as those of
+ * call_latency; a kind of range that cannot be set up is told and left out. */
 static void run_batches(size_t pages, bool uffd)
 {
-	static struct region all[MAX_BATCH];
+	struct region r = { .shape = SHAPE_OWN, .pages = pages, .vmas = 1, .populated = true,
+			    .uffd = uffd };
 	int n = (int)(BATCH_PAGES / pages);
-	int error;
+	int error = region_reserve(&r);
 
 	n = n > MAX_BATCH ? MAX_BATCH : n < 1 ? 1 : n;
-	error = map_all(all, n, pages, uffd);
+	if (!error)
+		error = region_fill(&r);
 	if (error) {
-		report_problem("%d ranges of %zu pages%s: %s", n, pages,
+		report_problem("a range of %zu pages%s: %s", pages,
 			       uffd ? " with userfaultfd" : "", strerror(error));
 		return;
 	}
-	for (size_t k = 0; k < sizeof(script) / sizeof(script[0]); k++) {
-		if (script[k].uffd != uffd)
-			continue;
-		mark_start(script[k].operation, pages, script[k].transition);
-		for (int i = 0; i < n && !error; i++)
-			error = call(&script[k], &all[i]);
-		mark_end();
-		for (int i = 0; i < n && !error && !script[k].leaves_it; i++)
-			error = region_fill(&all[i]);
-		if (error)
-			die(1, "%s of %zu pages: %s", script[k].operation, pages, strerror(error));
+	for (int i = 0; i < n; i++) {
+		for (size_t k = 0; k < sizeof(script) / sizeof(script[0]); k++) {
+			if (script[k].uffd != uffd)
+				continue;
+			mark_start(script[k].operation, pages, script[k].transition);
+			error = call(&script[k], &r);
+			mark_end();
+			if (!error && !script[k].leaves_it)
+				error = region_fill(&r);
+			if (error)
+				die(1, "%s of %zu pages: %s", script[k].operation, pages,
+				    strerror(error));
+		}
 	}
-	for (int i = 0; i < n; i++)
-		region_release(&all[i]);
+	region_release(&r);
 }
 
 static const struct option_spec options[] = {

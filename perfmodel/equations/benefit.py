@@ -82,7 +82,7 @@ _each = (1 - _hit1) * _nu * _r**2 * Phi(2, _nu * _r) + _r * _hit1 + _gain * _mor
 #: Half the mean growth of ordered pairs of sleepers; (p0^2 - p1^2)/2, without cancellation.
 _pairs = _w * _more * (_hit0 + _hit1) / 2
 NET_FINITE = declare(
-    "net_benefit_finite", r"\mathrm{net}", "ns", "thread time that a downgrade saves per call, n threads",
+    "net_benefit_finite", r"\mathrm{net}", "ns", "thread time saved per call, n threads",
     _n * _each + _n * (_n - 1) * _pairs - _c - _c1 * _n, source=_SOURCE,
     assumptions=("every thread thinks as the window opens", "the window is a constant", *_OPEN[1:]),
     stated_error=_STATED,
@@ -314,7 +314,7 @@ def break_even_threads(
     return _never(THREADS(**g), g, (g["shared"] == 0) | (g["nu"] == 0))
 
 
-def _never(value: FloatArray, given: dict[str, FloatArray], idle: FloatArray) -> FloatArray:
+def _never(value: FloatArray, given: dict[str, FloatArray], idle: Any) -> FloatArray:
     """Replace 0/0 and x/0 by infinity where nothing is ever gained; keep NaN that was given."""
     known = ~np.logical_or.reduce([np.isnan(v) for v in given.values()])
     undefined = np.isnan(value) | np.isinf(value) | (value < 0) & idle

@@ -102,7 +102,7 @@ GIVEN_FIRST = declare(
     _nu * _y**2 * Phi(2, _nu * _y), source=_SOURCE, assumptions=_THINKING,
 )  # fmt: skip
 GIVEN_SECOND = declare(
-    "blocked_time_thread_2", r"E\,B^2", "ns^2", "second moment of one thinking thread's blocked time",
+    "blocked_time_thread_2", r"E\,B^2", "ns^2", "second moment of one thread's blocked time",
     2 * _nu * _y**3 * Phi(3, _nu * _y), source=_SOURCE, assumptions=_THINKING,
 )  # fmt: skip
 BENEFIT_FINITE = declare(
@@ -300,8 +300,9 @@ def finite_blocking(
             a[..., None],
         )
         window = x[..., None] + wait
-        one, two = GIVEN_FIRST(nu=rate[..., None], window=window), GIVEN_SECOND(
-            nu=rate[..., None], window=window
+        one, two = (
+            GIVEN_FIRST(nu=rate[..., None], window=window),
+            GIVEN_SECOND(nu=rate[..., None], window=window),
         )
         hit = -np.expm1(-rate[..., None] * window)
         # Law of total variance; centred, so that a common window does not cancel.
@@ -336,9 +337,7 @@ def _unblocked(
         c, ahead = np.maximum(b - x, 0.0), np.maximum(x - b, 0.0)
         stretch = some * scale / (1 + nu * scale)  # E[1 - exp(-nu A)]/nu
         first = np.where(nu > 0, -np.expm1(-nu * ahead) / np.where(nu > 0, nu, 1.0), ahead)
-        atom = np.where(
-            b <= x, first + np.exp(-nu * ahead) * stretch, stretch * np.exp(-c / scale)
-        )
+        atom = np.where(b <= x, first + np.exp(-nu * ahead) * stretch, stretch * np.exp(-c / scale))
     return np.where(theta > a, atom, gamma)
 
 
@@ -404,9 +403,7 @@ def blocked_survival(
     g = together(blocked_ns=blocked_ns, exclusive=exclusive, acquire=acquire, nu=nu)
     a = g["acquire"]
     theta = _scale(a, _second(a, acquire_2))
-    b, x, a, theta, rate = np.broadcast_arrays(
-        g["blocked_ns"], g["exclusive"], a, theta, g["nu"]
-    )
+    b, x, a, theta, rate = np.broadcast_arrays(g["blocked_ns"], g["exclusive"], a, theta, g["nu"])
     with np.errstate(all="ignore"):
         whole = _unblocked(np.zeros_like(b), x, a, theta, rate, law)
         return _unblocked(b, x, a, theta, rate, law) / whole

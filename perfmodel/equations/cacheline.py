@@ -222,7 +222,11 @@ def throughput_ratio(
     more = together(extra_ops=extra_ops)["extra_ops"]
     after = before + np.asarray(call_share, dtype=np.float64) * more
     return RATIO(
-        threads=threads, think=think, line_transfer=line_transfer, ops_before=before, ops_after=after
+        threads=threads,
+        think=think,
+        line_transfer=line_transfer,
+        ops_before=before,
+        ops_after=after,
     )
 
 
@@ -291,9 +295,7 @@ def net_operations(
     InputError
         If an argument is out of its domain or the shapes do not broadcast.
     """
-    return NET_OPS(
-        lambda_r=lambda_r, shared=shared, slowpath_ops=slowpath_ops, extra_ops=extra_ops
-    )
+    return NET_OPS(lambda_r=lambda_r, shared=shared, slowpath_ops=slowpath_ops, extra_ops=extra_ops)
 
 
 def mixed_cost(

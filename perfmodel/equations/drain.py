@@ -48,7 +48,7 @@ DRAIN_GIVEN = declare(
     Harmonic(_n) / _mu, source=_SOURCE, assumptions=_EXPONENTIAL,
 )  # fmt: skip
 DRAIN_OPEN = declare(
-    "drain_open", "E\\,V_0", "ns", "mean time until the readers in progress are done, Poisson faults",
+    "drain_open", "E\\,V_0", "ns", "mean time until the readers are done, Poisson faults",
     Ein(_lam / _mu) / _mu, source="maximum residual service of M/M/infinity",
     assumptions=(*_EXPONENTIAL, "no writer came lately"),
 )  # fmt: skip
@@ -293,9 +293,7 @@ def blocked_given_readers(
     j = together(threads=readers)["threads"]
     if np.any((j != np.floor(j)) & ~np.isnan(j)):
         raise InputError("the number of readers is not whole", field="readers")
-    n, think, rate, hold, j = np.broadcast_arrays(
-        g["threads"], g["nu"], g["mu"], g["exclusive"], j
-    )
+    n, think, rate, hold, j = np.broadcast_arrays(g["threads"], g["nu"], g["mu"], g["exclusive"], j)
     if np.any(j > n):
         raise InputError("more readers than threads", field="readers", expected="at most threads")
     m = np.arange(0, int(np.nanmax(j, initial=0.0)) + 1, dtype=np.float64)

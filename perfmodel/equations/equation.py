@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -176,7 +176,8 @@ class Equation:
         """
         if name not in self.names:
             raise InputError(
-                f"{self.name} does not depend on {name!r}", expected=f"one of {', '.join(self.names)}"
+                f"{self.name} does not depend on {name!r}",
+                expected=f"one of {', '.join(self.names)}",
             )
         cached: dict[str, Equation] = self.__dict__.setdefault("_derivatives", {})
         if name not in cached:

@@ -11,12 +11,12 @@ in 5.11, 6.1 and 6.18; the constants are whatever a machine's measurements make 
 from __future__ import annotations
 
 import sympy
-from sympy import Max, Min, Piecewise
+from sympy import Max, Min, Piecewise, exp
 
 from perfmodel.equations.equation import Equation, declare
 from perfmodel.equations.symbols import symbol
 
-__all__ = ["HUGE_PAGES", "PIECES"]
+__all__ = ["HUGE_PAGES", "PIECES", "still_running"]
 
 #: Base pages that one huge entry maps (x86-64, 2 MiB of 4 KiB).
 HUGE_PAGES = 512
@@ -156,6 +156,16 @@ flush_remote = _piece(
     * (_c("shootdown") * Min(remote, 1) + _c("shootdown_more") * Max(remote - 1, 0)),
     ("remote CPUs run; one that is preempted by a hypervisor answers later",),
 )
+
+#: Threads that fault while the lock is held exclusively block, leave their CPUs idle, and an idle CPU
+#: needs no interrupt: its TLB is flushed when it next runs the process.
+still_running = declare(
+    "still_running", r"e^{-\nu D'}", "1",
+    "share of the faulting threads that are not blocked when the flush comes",
+    exp(-symbol("nu") * symbol("window")),
+    source="arch/x86/mm/tlb.c since 4.20: lazy CPUs are left out unless page tables are freed",
+    assumptions=("every thread thinks as the lock is taken", "a blocked thread's CPU goes idle"),
+)  # fmt: skip
 
 #: Equation of every piece, by operation, in the order in which the kernel does them.
 PIECES: dict[str, dict[str, Equation]] = {

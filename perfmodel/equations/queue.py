@@ -61,8 +61,11 @@ LOAD_KERNEL = declare(
 _busy = _rho * _lr / _lw * exp(-_mu * _r)
 _idle = _lr * (1 + _rho) / (_mu + _lw)
 _left = _idle * exp(-_mu * _r)
-_approx = {"source": "aggregate of readers as in T. Johnson's analysis of FCFS reader/writer locks",
-           "assumptions": _ASSUME, "stated_error": "part of fifo_queue, see its error"}  # fmt: skip
+_approx: dict[str, Any] = {
+    "source": "aggregate of readers as in T. Johnson's analysis of FCFS reader/writer locks",
+    "assumptions": _ASSUME,
+    "stated_error": "part of fifo_queue, see its error",
+}
 DRAIN_BUSY = declare(
     "drain_busy", "E\\,E_1", "ns", "drain before a call that finds exclusive work",
     _r + Log1p(_busy) / _mu, **_approx,
@@ -75,7 +78,7 @@ DRAIN_BUSY_2 = declare(
 #: The number of readers in progress is Poisson if calls are rare (Ein) and geometric if they are
 #: not (logarithm); mixing by rho halves the larger error of either.
 DRAIN_IDLE = declare(
-    "drain_idle", "E\\,(E_0-R)^+", "ns", "drain beyond the tail, call that finds no exclusive work",
+    "drain_idle", "E\\,(E_0-R)^+", "ns", "drain beyond the tail, no exclusive work found",
     ((1 - _rho) * Ein(_left) + _rho * Log1p(_left)) / _mu, **_approx,
 )  # fmt: skip
 DRAIN_IDLE_2 = declare(
@@ -84,7 +87,7 @@ DRAIN_IDLE_2 = declare(
          + ((1 - _rho) * Ein2(_left) + _rho * Dilog(_left)) / _mu**2), **_approx,
 )  # fmt: skip
 DRAIN_IDLE_WITHIN = declare(
-    "drain_idle_within", "P(E_0 > x)", "1", "the drain outlasts x, while the tail of the last lasts",
+    "drain_idle_within", "P(E_0 > x)", "1", "the drain outlasts x, while the last tail lasts",
     1 - exp(-_lw * (_r - _x)) * ((1 - _rho) * exp(-_idle * exp(-_mu * _x))
                                  + _rho / (1 + _idle * exp(-_mu * _x))), **_approx,
 )  # fmt: skip
@@ -144,9 +147,12 @@ class Queue:
 def _given(
     lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: Any
 ) -> dict[str, FloatArray]:
-    return together(
-        lambda_r=lambda_r, lambda_w=lambda_w, mu=mu, exclusive=exclusive, shared=shared
-    )
+    return together(lambda_r=lambda_r, lambda_w=lambda_w, mu=mu, exclusive=exclusive, shared=shared)
+
+
+def _largest(change: FloatArray) -> float:
+    """Return the largest known change of an iteration; unknown points do not hold it up."""
+    return float(np.max(np.nan_to_num(np.abs(change), nan=0.0), initial=0.0))
 
 
 def capacity(
@@ -209,9 +215,7 @@ FIFO_ERROR = (
 )
 
 
-def fifo_queue(
-    lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: Any = 0.0
-) -> Queue:
+def fifo_queue(lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: Any = 0.0) -> Queue:
     """Return the waits first come, first served, by hand formulas.
 
     Parameters
@@ -241,13 +245,11 @@ def fifo_queue(
             one = d + DRAIN_BUSY(waiting_share=rho, **busy)
             zero = d + _idle_drain({**g, "lambda_w": calls}, rho).mean
             new = np.clip(calls * zero / (1 - calls * one + calls * zero), 0.0, 1.0)
-            change = np.nanmax(np.abs(new - rho), initial=0.0)
+            change = _largest(new - rho)
             rho = new
             if change < 1e-12:
                 break
-        e1 = Moments(
-            DRAIN_BUSY(waiting_share=rho, **busy), DRAIN_BUSY_2(waiting_share=rho, **busy)
-        )
+        e1 = Moments(DRAIN_BUSY(waiting_share=rho, **busy), DRAIN_BUSY_2(waiting_share=rho, **busy))
         e0 = _idle_drain({**g, "lambda_w": calls}, rho)
         b0 = e0.second + 2 * d * e0.mean + d**2
         b1 = e1.second + 2 * d * e1.mean + d**2
@@ -271,9 +273,7 @@ def fifo_queue(
     )
 
 
-def light_queue(
-    lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: Any = 0.0
-) -> Queue:
+def light_queue(lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: Any = 0.0) -> Queue:
     """Return the waits when calls are so rare that they do not meet.
 
     Parameters
@@ -303,7 +303,8 @@ def light_queue(
         Region(
             {
                 "load below 0.1": load < 0.1,
-                "a call rarely meets the shared part of another": g["lambda_w"] * g["shared"] < 0.05,
+                "a call rarely meets the shared part of another": g["lambda_w"] * g["shared"]
+                < 0.05,
             }
         ),
         LIGHT_READER.stated_error,
@@ -314,9 +315,7 @@ def light_queue(
 GATED_ERROR = "where valid: W_r 2 % median, 16 % at worst; W_w 2 % median, 10 % at worst"
 
 
-def gated_queue(
-    lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: Any = 0.0
-) -> Queue:
+def gated_queue(lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: Any = 0.0) -> Queue:
     """Return the waits under the kernel's rule in heavy traffic.
 
     Parameters
@@ -350,7 +349,7 @@ def _gated(g: dict[str, FloatArray]) -> tuple[Queue, FloatArray]:
         for _ in range(200):
             known = np.where(np.isnan(c), 0.0, c)
             new = np.where(np.isnan(c), np.nan, GATED_DRAIN(cycle=known, **args) / room)
-            change = np.nanmax(np.abs(new - c) / np.maximum(c, 1e-300), initial=0.0)
+            change = _largest((new - c) / np.maximum(c, 1e-300))
             c = new
             if change < 1e-12:
                 break
@@ -388,9 +387,7 @@ RWSEM_ERROR = (
 )
 
 
-def rwsem_queue(
-    lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: Any = 0.0
-) -> Queue:
+def rwsem_queue(lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: Any = 0.0) -> Queue:
     """Return the waits under the kernel's rule at any load, by blending both limits.
 
     Readers: ``1/W = 1/W_fifo + h/W_gated`` with h the probability that some fault comes in a gated

@@ -36,7 +36,7 @@ SLEEPERS = declare(
     assumptions=("faults are Poisson", "the window is a constant", *_SERIAL),
 )  # fmt: skip
 DELAY = declare(
-    "wake_delay", r"\Sigma", "ns", "sum of the sleepers' delays after the release, the first k spin",
+    "wake_delay", r"\Sigma", "ns", "sum of the sleepers' delays, the first k spin",
     _s * (_a * PoissonTail(_k, _a) - _k * PoissonTail(_k + 1, _a))
     + _w / 2 * (_a**2 * PoissonTail(_k - 1, _a) + (2 - 2 * _k) * _a * PoissonTail(_k, _a)
                 + _k * (_k - 1) * PoissonTail(_k + 1, _a)),
@@ -54,7 +54,7 @@ SLEEPERS_FINITE = declare(
     _n * _hit, source=_SOURCE, assumptions=("every thread thinks as the window opens", *_SERIAL),
 )  # fmt: skip
 DELAY_FINITE = declare(
-    "wake_delay_finite", r"\Sigma", "ns", "sum of the sleepers' delays after the release, n threads",
+    "wake_delay_finite", r"\Sigma", "ns", "sum of the sleepers' delays, n threads",
     (_s + _w) * _n * _hit + _w * _n * (_n - 1) * _hit**2 / 2, source=_SOURCE,
     assumptions=("every thread thinks as the window opens", *_SERIAL),
 )  # fmt: skip
@@ -130,9 +130,7 @@ def wake_open(
     return Wake(sleepers, delay, g["wake_serial"] * sleepers)
 
 
-def wake_finite(
-    threads: Any, nu: Any, window: Any, wake_latency: Any, wake_serial: Any
-) -> Wake:
+def wake_finite(threads: Any, nu: Any, window: Any, wake_latency: Any, wake_serial: Any) -> Wake:
     """Return the wake-ups of n threads that all think as a constant window opens; all sleep.
 
     Parameters

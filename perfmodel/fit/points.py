@@ -33,7 +33,7 @@ _OPERATIONS = {
 #: Conditions that make two groups the same point; everything else is a repetition.
 _KEYS = (
     "transition", "shape", "pages", "vmas", "splits", "merges", "populated", "huge", "spinners",
-    "sleepers", "rank",
+    "sleepers", "rank", "slept_us",
 )  # fmt: skip
 
 

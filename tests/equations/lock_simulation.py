@@ -55,7 +55,7 @@ def simulate(
     events: int = 200_000,
     seed: int = 1,
 ) -> Run:
-    """Simulate; open if `lambda_r` and `lambda_w` are given, closed with `threads` and `writers`."""
+    """Simulate; open with `lambda_r` and `lambda_w`, closed with `threads` and `writers`."""
     rng = random.Random(seed)
     expo = rng.expovariate
     heap: list[tuple[float, int, int]] = []

@@ -53,7 +53,7 @@ def test_several_writers_are_flagged():
     assert got.valid.tolist() == [True, False]
     assert got.fault_rate[0] == pytest.approx(run.fault_rate.mean, rel=0.03)
     assert got.call_rate[0] == pytest.approx(run.call_rate.mean, rel=0.05)
-    assert "40 %" in got.region.broken(1)[0]
+    assert "30 %" in got.region.broken(1)[0]
 
 
 def test_identities():

@@ -27,19 +27,25 @@ def test_without_calls_nobody_waits():
     assert q.capacity(1e-3, 0.0, 1e-3, 500.0) == 0
 
 
-@pytest.mark.parametrize(("lr", "lw", "d", "r"), [(2, 0.1, 0.5, 0.4), (30, 0.05, 1, 0), (0.3, 0.4, 0.3, 0.6)])
+@pytest.mark.parametrize(
+    ("lr", "lw", "d", "r"), [(2, 0.1, 0.5, 0.4), (30, 0.05, 1, 0), (0.3, 0.4, 0.3, 0.6)]
+)
 def test_conservation_law(lr, lw, d, r):
     # A fault sees the work that a call sees, less the drain: W_r = W_w + D - rho/lambda_w.
     got = q.fifo_queue(lr, lw, 1.0, d, r)
     assert got.reader_wait == pytest.approx(got.writer_wait + d - got.waiting_share / lw, rel=1e-9)
-    run = simulate(mu=1, exclusive=d, shared=r, lambda_r=lr, lambda_w=lw, rule="fifo", events=200_000)
+    run = simulate(
+        mu=1, exclusive=d, shared=r, lambda_r=lr, lambda_w=lw, rule="fifo", events=200_000
+    )
     right = run.writer_wait.mean + d - run.blocked_share.mean / lw
-    assert run.reader_wait.mean == pytest.approx(right, rel=0.08)
+    scale = d + run.blocked_share.mean / lw
+    assert abs(run.reader_wait.mean - right) < 0.05 * scale
 
 
 #: lambda_r, lambda_w, exclusive, shared in units of a fault's hold; chosen over load and shape.
 FIFO = [(0.5, 0.02, 0.3, 0), (2, 0.05, 1, 0.3), (5, 0.02, 0.2, 1), (1, 0.06, 1.1, 0),
-        (2.3, 0.086, 0.3, 0), (5.4, 0.083, 0.05, 0), (0.4, 0.2, 0.66, 0), (2.1, 0.14, 0.7, 0.1)]  # fmt: skip
+        (2.3, 0.086, 0.3, 0), (5.4, 0.083, 0.05, 0), (0.4, 0.2, 0.66, 0),
+        (2.1, 0.14, 0.7, 0.1)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("lr", "lw", "d", "r"), FIFO)
@@ -75,7 +81,12 @@ def test_rwsem_against_simulation_where_valid(lr, lw, d, r):
     )
 
 
-INTERIOR = [(2.5, 0.24, 0.16, 0), (18, 0.13, 0.68, 0), (0.39, 0.84, 0.66, 0), (1.8, 0.25, 0.26, 1.2)]
+INTERIOR = [
+    (2.5, 0.24, 0.16, 0),
+    (18, 0.13, 0.68, 0),
+    (0.39, 0.84, 0.66, 0),
+    (1.8, 0.25, 0.26, 1.2),
+]
 
 
 @pytest.mark.parametrize(("lr", "lw", "d", "r"), INTERIOR)

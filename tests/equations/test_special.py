@@ -70,7 +70,8 @@ def test_harmonic_numbers():
 
 #: Erlang B, from the standard telephone tables (N servers, offered load, blocking).
 ERLANG_TABLE = [(1, 0.0101, 0.01), (5, 1.361, 0.01), (10, 4.461, 0.01), (20, 12.03, 0.01),
-                (50, 37.90, 0.01), (100, 84.06, 0.01), (10, 6.216, 0.05), (100, 95.24, 0.05)]  # fmt: skip
+                (50, 37.90, 0.01), (100, 84.06, 0.01),
+                (10, 6.216, 0.05), (100, 95.24, 0.05)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("servers", "load", "blocking"), ERLANG_TABLE)

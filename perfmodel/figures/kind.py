@@ -1,0 +1,76 @@
+"""What a figure is to the machinery that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from perfmodel.machine import Machine
+    from perfmodel.observations import ObservationTable
+
+__all__ = ["Inputs", "Kind", "Rows"]
+
+#: Header and rows of the data file beside a figure.
+Rows = tuple[Sequence[str], Sequence[Sequence[Any]]]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What figures are made from.
+
+    Parameters
+    ----------
+    machine : Machine
+        The costs.
+    table : ObservationTable, optional
+        What was measured; figures draw the model alone without it.
+    held_out : ObservationTable, optional
+        A run that the machine was not fitted to, for the comparison of the two.
+    progress : callable
+        Told the share of the present figure that is done, 0 to 1.
+    """
+
+    machine: Machine
+    table: ObservationTable | None = None
+    held_out: ObservationTable | None = None
+    progress: Callable[[float], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One figure: how its data are made, drawn, described and written.
+
+    Parameters
+    ----------
+    name : str
+        Of the files.
+    size : tuple of float
+        Width and height in inches.
+    build : callable
+        Inputs to the spec, the figure as plain data.
+    draw : callable
+        Spec and an empty figure to a drawn one.
+    title, caption, alt : callable
+        Spec to the finding in one line, to the caption, and to the text for who cannot see it.
+    rows : callable
+        Spec to the table of everything drawn.
+    source : callable
+        Spec to its provenance.
+    lacks : callable
+        Spec to the reason why there is nothing to draw; empty where there is.
+    """
+
+    name: str
+    size: tuple[float, float]
+    build: Callable[[Inputs], Any]
+    draw: Callable[[Any, Figure], None]
+    title: Callable[[Any], str]
+    caption: Callable[[Any], str]
+    alt: Callable[[Any], str]
+    rows: Callable[[Any], Rows]
+    source: Callable[[Any], Mapping[str, Any]]
+    lacks: Callable[[Any], str] = lambda _: ""

@@ -1,0 +1,203 @@
+"""One look for all figures: colours with a second channel, size, provenance, reproducible bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import matplotlib as mpl
+import matplotlib.style
+import numpy as np
+from matplotlib.figure import Figure
+
+from perfmodel import __version__
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from perfmodel.machine import Machine
+    from perfmodel.observations import Group, ObservationTable
+
+__all__ = [
+    "BLACK", "BLUE", "COLUMN", "FORMATS", "GREEN", "GREY", "LINES", "OPERATIONS", "ORANGE", "PAGE",
+    "PURPLE", "SKY", "VERMILLION", "YELLOW", "Look", "evidence", "new_figure", "paper",
+    "pooled", "provenance", "render", "styled", "us_text", "where_measured",
+]  # fmt: skip
+
+# Okabe and Ito's colours. Only the first four have a contrast of 3:1 on white, and may be lines.
+BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+SKY, ORANGE, YELLOW, BLACK, GREY = "#56B4E9", "#E69F00", "#F0E442", "#000000", "#8C8C8C"
+LINES = (BLUE, VERMILLION, GREEN, PURPLE)
+
+#: Widths in inches: one column of a two-column page, and the whole text width.
+COLUMN, PAGE = 3.39, 7.0
+
+FORMATS = ("svg", "pdf", "png")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+class Look:
+    """Colour and marker of one series; greyscale keeps the marker."""
+
+    __slots__ = ("colour", "filled", "label", "marker")
+
+    def __init__(self, colour: str, marker: str, label: str, *, filled: bool = True) -> None:
+        self.colour, self.marker, self.label, self.filled = colour, marker, label, filled
+
+
+#: The same operation looks the same in every figure.
+OPERATIONS: Mapping[str, Look] = {
+    "mprotect": Look(BLUE, "o", "mprotect"),
+    "munmap": Look(VERMILLION, "s", "munmap"),
+    "uffd_writeprotect": Look(GREEN, "^", "uffd write-protect"),
+    "madvise": Look(PURPLE, "D", "MADV_DONTNEED"),
+}
+
+
+def paper() -> AbstractContextManager[None]:
+    """Return the context in which figures are made and saved."""
+    return mpl.style.context("perfmodel.figures.paper")
+
+
+def styled(
+    draw: Callable[Concatenate[S, P], R],
+) -> Callable[Concatenate[S, P], R]:
+    """Run a drawing function under the style, whoever calls it."""
+
+    @wraps(draw)
+    def wrapper(spec: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        with paper():
+            return draw(spec, *args, **kwargs)
+
+    return wrapper
+
+
+def new_figure(width: float = PAGE, height: float = 4.0) -> Figure:
+    """Return an empty figure under the style; no pyplot, so nothing has to be closed."""
+    with paper():
+        return Figure(figsize=(width, height))
+
+
+def provenance(
+    machine: Machine, *, scenario: Mapping[str, Any] | None = None, evidence: str = "model",
+    inputs: Iterable[Mapping[str, str]] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """Return what a figure must say of itself: question, machine, versions, evidence.
+
+    Parameters
+    ----------
+    machine : Machine
+    scenario : mapping, optional
+        ``Scenario.to_dict()`` or the part of it that holds for the whole figure.
+    evidence : str
+        ``model``, or where and on what it was measured.
+    inputs : iterable of mapping
+        ``file`` and ``sha256`` of each measured file drawn.
+    """
+    return {
+        "evidence": evidence,
+        "inputs": [dict(i) for i in inputs],
+        "machine": {
+            "name": machine.name, "sha256": machine.sha256, "evidence": machine.evidence
+        },
+        "matplotlib": mpl.__version__,
+        "perfmodel": __version__,
+        "scenario": dict(scenario) if scenario is not None else None,
+    }  # fmt: skip
+
+
+def render(figure: Figure, form: str, *, title: str, source: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a figure; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    figure : Figure
+    form : {"svg", "pdf", "png"}
+    title : str
+        Title in the file's metadata.
+    source : mapping
+        What `provenance` returns; it is stored as JSON in the file.
+    """
+    text = json.dumps(source, sort_keys=True, allow_nan=False)
+    # Dates are left out: they would make every run's bytes differ.
+    metadata: dict[str, dict[str, Any]] = {
+        "svg": {"Date": None, "Creator": "perfmodel", "Title": title, "Description": text},
+        "pdf": {"CreationDate": None, "Creator": "perfmodel", "Producer": None,
+                "Title": title, "Subject": text},
+        "png": {"Software": None, "Title": title, "Description": text},
+    }  # fmt: skip
+    buffer = io.BytesIO()
+    with paper():
+        figure.savefig(buffer, format=form, metadata=metadata[form])
+    return buffer.getvalue()
+
+
+def us_text(ns: float) -> str:
+    """Write a time given in ns, three digits, in the unit a person would use."""
+    if not np.isfinite(ns):
+        return "unknown"
+    if abs(ns) < 1e3:
+        return f"{ns:.3g} ns"
+    if abs(ns) < 1e6:
+        return f"{ns / 1e3:.3g} µs"
+    return f"{ns / 1e6:.3g} ms"
+
+
+def where_measured(state: Mapping[str, Any]) -> str:
+    """Say on what a run was measured: CPUs, model, virtualisation, kernel.
+
+    Parameters
+    ----------
+    state : mapping
+        The ``machine`` object of a bench document; may be incomplete or empty.
+    """
+    cpu, kernel = state.get("cpu") or {}, state.get("kernel") or {}
+    words = []
+    if cpu.get("count"):
+        words.append(f"{cpu['count']}-CPU")
+    model = str(cpu.get("model") or "").replace("(R)", "").replace("(TM)", "")
+    words += [w for w in model.split("@")[0].split() if w not in ("CPU", "Processor")]
+    virtual = state.get("virtualisation")
+    if virtual and virtual != "none":
+        words.append(f"{str(virtual).upper()} guest")
+    release = ".".join(str(kernel.get("release") or "").split(".")[:2])
+    place = " ".join(words) or "a machine that is not described"
+    return place + (f", Linux {release}" if release else "")
+
+
+def evidence(machine: Machine, table: ObservationTable | None = None) -> str:
+    """Say what a figure rests on: the model alone, or measurements, and where they were taken."""
+    if table is not None and len(table):
+        files = dict.fromkeys(g.source.file for g in table.groups)
+        states = [(table.machines.get(f) or {}).get("machine") for f in files]
+        places = list(dict.fromkeys(where_measured(s) for s in states if s))
+        return "measured: " + ("; ".join(places) or "on a machine that is not described")
+    state = machine.state.get("machine") or {}
+    basis = f"calibrated on a {where_measured(state)}" if state else "its origin is in the profile"
+    return f"model, profile {machine.name}: {basis}"
+
+
+def pooled(groups: Iterable[Group], levels: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return quantiles over the events of several groups of the same conditions, ns.
+
+    NaN where there is none.
+    """
+    from dataclasses import replace
+
+    groups = [g for g in groups if g.total]
+    if not groups:
+        return np.full(len(levels), np.nan)
+    one = replace(
+        groups[0],
+        low=np.concatenate([g.low for g in groups]),
+        high=np.concatenate([g.high for g in groups]),
+        count=np.concatenate([g.count for g in groups]),
+    )
+    return np.array([one.quantile(q) for q in levels])
