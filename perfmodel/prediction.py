@@ -140,15 +140,17 @@ def _account(
     constants: Mapping[str, NDArray[np.float64]],
 ) -> tuple[dict[str, NDArray[np.float64]], float]:  # fmt: skip
     from perfmodel.equations.account import LINE_TIME, WAKER_TIME
+    from perfmodel.rwlock import any_woken
 
     omega, away, busy = _line(scenario, answer, held, constants)
     extra = held.lock_ops - reference.lock_ops
-    sleeps = 0.0 if scenario.kernel.reader_spin else 1.0
+    sleepers = (0.0 if scenario.kernel.reader_spin else 1.0) * answer.blocked
     account = {
         "blocked_time": answer.blocked_time,
         "wake_time": answer.wake_time,
         "waker_time": WAKER_TIME(
-            woken=sleeps * answer.blocked,
+            woken=sleepers,
+            any_woken=any_woken(sleepers / held.sections, scenario.faults.threads),
             wake_kick=constants["wake_kick"],
             wake_serial=constants["wake_serial"],
         ),

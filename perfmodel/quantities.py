@@ -209,6 +209,7 @@ ACCOUNT: Mapping[str, Quantity] = _group(
     _term("lost_time_none", r"\mathcal{C}_0", (100, 1e9), "the same without a downgrade", "account"),
     _term("omega", r"\omega", (10, 1e5), "what one more locked operation costs all CPUs", "cacheline"),
     Quantity("woken", "m_1", "1", (0, 1e9), (0, 256), "faults woken after one call", "rwlock"),
+    Quantity("any_woken", "P_w", "1", (0, 1), (0, 1), "probability that a call has somebody to wake", "rwlock"),
     Quantity("woken_pairs", r"\overline{m_1(m_1-1)}", "1", (0, 1e18), (0, 65536),
              "ordered pairs of faults woken after one call", "rwlock"),
     Quantity("extra_line_ops", "k", "1", (0, 1e9), (0, 4), "locked operations beyond those without a downgrade",

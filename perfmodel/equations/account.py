@@ -11,17 +11,28 @@ from perfmodel.equations.equation import declare
 from perfmodel.equations.special import OneMinusExp
 from perfmodel.equations.symbols import symbol
 
-__all__ = ["LINE_TIME", "LOST_TIME", "NET_GAIN", "WAKER_TIME", "WAKE_TIME"]
+__all__ = [
+    "ANY_WOKEN", "ANY_WOKEN_FINITE", "LINE_TIME", "LOST_TIME", "NET_GAIN", "WAKER_TIME",
+    "WAKE_TIME",
+]  # fmt: skip
 
 _SOURCE = "bookkeeping of one call, derivation in this module's docstring"
 _woken, _kick, _serial = symbol("woken"), symbol("wake_kick"), symbol("wake_serial")
 _omega, _local = symbol("omega"), symbol("rmw_local")
 
+ANY_WOKEN = declare(
+    "any_woken", "P_w", "1", "probability that a call has somebody to wake, Poisson faults",
+    OneMinusExp(_woken), source=_SOURCE, assumptions=("the number of woken faults is Poisson",),
+)  # fmt: skip
+ANY_WOKEN_FINITE = declare(
+    "any_woken_finite", "P_w", "1", "probability that a call has somebody to wake, n threads",
+    1 - (1 - _woken / symbol("fault_threads")) ** symbol("fault_threads"), source=_SOURCE,
+    assumptions=("the number of woken faults is binomial",),
+)  # fmt: skip
 WAKER_TIME = declare(
     "waker_time", "T_w", "ns", "what the caller pays to wake the blocked faults",
-    OneMinusExp(_woken) * _kick + _woken * _serial, source=_SOURCE,
-    assumptions=("one idle CPU is brought out of its sleep, however many faults are woken",
-                 "the number of woken faults is Poisson"),
+    symbol("any_woken") * _kick + _woken * _serial, source=_SOURCE,
+    assumptions=("one idle CPU is brought out of its sleep, however many faults are woken",),
 )  # fmt: skip
 WAKE_TIME = declare(
     "wake_time", r"\Sigma_w", "ns", "delay of all woken faults between release and running",

@@ -16,13 +16,13 @@ from perfmodel.kernel import Kernel
 from perfmodel.observations import Group, ObservationTable
 from perfmodel.scenario import Call, Policy
 
-__all__ = ["Point", "Points", "collect"]
+__all__ = ["OPERATIONS", "Point", "Points", "collect", "kernel_of", "model_call"]
 
 #: Fewer events than this have no median worth fitting.
 FEWEST = 5
 
 #: How the measuring programs and traces name an operation of the models.
-_OPERATIONS = {
+OPERATIONS = {
     "mprotect": "mprotect",
     "munmap": "munmap",
     "madvise_dontneed": "madvise",
@@ -105,7 +105,7 @@ def _median_log_error(group: Group) -> float:
     return 0.93 * spread / math.sqrt(group.total)
 
 
-def _kernel_of(group: Group, table: ObservationTable, fallback: Kernel | None) -> Kernel:
+def kernel_of(group: Group, table: ObservationTable, fallback: Kernel | None) -> Kernel:
     machine = (table.machines.get(group.source.file) or {}).get("machine") or {}
     release = (machine.get("kernel") or {}).get("release")
     if release:
@@ -129,13 +129,13 @@ def _some_kernel(table: ObservationTable) -> Kernel | None:
     return None
 
 
-def _call(operation: str, conditions: Mapping[str, Any]) -> Call:
+def model_call(operation: str, conditions: Mapping[str, Any]) -> Call:
     transition = conditions.get("transition", "RW->R")
     if operation != "mprotect":
         # An un-protect may make entries writable, as a grant of mprotect does.
         transition = "R->RW" if conditions.get("grants_write") else "RW->R"
     return Call(
-        operation=_OPERATIONS[operation] if operation in _OPERATIONS else operation,
+        operation=OPERATIONS[operation] if operation in OPERATIONS else operation,
         pages=conditions["pages"],
         vmas=conditions.get("vmas", 1),
         splits=conditions.get("splits", 0),
@@ -172,14 +172,14 @@ def _kind(group: Group) -> tuple[str, bool] | str:
     if direct is not None:
         return direct, False
     if benchmark == "call_latency":
-        if group.operation not in _OPERATIONS:
+        if group.operation not in OPERATIONS:
             return f"operation {group.operation} has no model"
         return "latency", False
     if benchmark is not None:
         return f"benchmark {benchmark} is for validation, not for the fit"
     if group.phase == "wait":
         return "waits of a trace are for validation, not for the fit"
-    if group.operation not in _OPERATIONS or "pages" not in group.conditions:
+    if group.operation not in OPERATIONS or "pages" not in group.conditions:
         return "hold of a trace that does not say which call it was"
     if group.source.evidence != "A":
         return "trace in microseconds: quantiles of short holds do not survive"
@@ -252,7 +252,7 @@ def _point(
         if operation == "uffd_unprotect":
             conditions["grants_write"] = True
         try:
-            call = _call(operation, conditions)
+            call = model_call(operation, conditions)
         except InputError as error:
             return f"conditions are no call of the model ({error})"
         policy = ACTUAL_POLICY[call.operation]
@@ -267,7 +267,7 @@ def _point(
         call=call,
         remote_cpus=float(conditions.get("spinners", 0)),
         policy=policy,
-        kernel=_kernel_of(first, table, fallback),
+        kernel=kernel_of(first, table, fallback),
         traced=traced,
         where=f"{first.source.file}:{first.line}",
     )

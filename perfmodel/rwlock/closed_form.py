@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfmodel.equations.account import WAKE_TIME
+from perfmodel.equations.account import ANY_WOKEN, ANY_WOKEN_FINITE, WAKE_TIME
 from perfmodel.equations.blocking import blocked_quantile, finite_blocking, open_blocking
 from perfmodel.equations.closed import closed_system
 from perfmodel.equations.drain import drain_open, drain_open_two_class
@@ -23,7 +23,7 @@ from perfmodel.rwlock.lock import Answer, Lock
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LEVELS", "solve"]
+__all__ = ["LEVELS", "any_woken", "solve"]
 
 #: Quantiles of the wait that are always given.
 LEVELS = (0.5, 0.9, 0.99)
@@ -82,6 +82,21 @@ def _wake(lock: Lock, blocked: NDArray[np.float64], threads: int | None) -> NDAr
         woken=blocked, woken_pairs=pairs,
         wake_latency=lock.wake_latency, wake_serial=lock.wake_serial,
     )  # fmt: skip
+
+
+def any_woken(sleepers: NDArray[np.float64], threads: int | None) -> NDArray[np.float64]:
+    """Return the probability that a section has somebody to wake.
+
+    Parameters
+    ----------
+    sleepers : ndarray
+        Mean number of sleepers.
+    threads : int or None
+        Faulting threads; None for an open stream.
+    """
+    if threads is None:
+        return ANY_WOKEN(woken=sleepers)
+    return ANY_WOKEN_FINITE(woken=np.minimum(sleepers, threads), fault_threads=threads)
 
 
 def _never_blocked(lock: Lock, levels: tuple[float, ...]) -> Answer:
@@ -212,8 +227,9 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
         for level in levels:
             inner = 1.0 - (1.0 - level) / np.where(share > 0, share, np.nan)
             quantile = blocked_quantile(
-                np.clip(inner, 0.0, 1.0 - 1e-12), lock.exclusive, drain.mean, drain.second, nu=nu
-            )
+                np.clip(inner, 0.0, 1.0 - 1e-12), lock.exclusive, drain.mean, drain.second,
+                nu=nu, law="drain" if lock.io_share == 0 else "gamma",
+            )  # fmt: skip
             quantiles[level] = np.where(inner > 0, quantile, 0.0)
     return Answer(
         acquire=m * drain.mean + np.zeros_like(blocked),
@@ -256,8 +272,8 @@ def _queue(lock: Lock, levels: tuple[float, ...]) -> Answer:
         broken.append("faults with I/O are left out of the queue of several callers")
     if lock.writer_rate is None:
         broken.append("several callers with think time, taken as a stream")
-    if np.any(queue.load[:1] > 0.3):
-        broken.append("load below 0.3 (the closed form is then within 20 %)")
+    if np.any(queue.load[:1] > 0.1):
+        broken.append("load below 0.1 (above it differences between policies are unreliable)")
     if m > 1:
         broken.append(_SEVERAL_SECTIONS)
     with np.errstate(all="ignore"):

@@ -1,0 +1,511 @@
+"""Where a downgrade gains, where nobody could see it, and where it costs: pages by fault rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from perfmodel.figures.kind import Inputs, Kind, Rows
+from perfmodel.figures.style import (
+    BLACK, ORANGE, PAGE, VERMILLION, evidence, provenance, styled,
+)  # fmt: skip
+from perfmodel.hold import Hold, hold
+from perfmodel.prediction import LEVEL, _account, lock_question
+from perfmodel.rwlock import solve
+from perfmodel.scenario import Call, Faults, Policy, Scenario
+from perfmodel.stale_tlb import safety
+from perfmodel.verdict import RUN_CV, RUNS, time_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from perfmodel.machine import Machine
+
+__all__ = [
+    "FIGURE", "MARKS", "Mark", "Panel", "Spec", "alt", "caption", "data_for", "draw", "panel_for",
+    "questions", "rows", "visible_share",
+]  # fmt: skip
+
+#: Points of the map that a reader looks for: label, pages, faults a second.
+MARKS = (("1 page", 1, 50_000.0), ("64 MiB", 16384, 50_000.0))
+
+PAGES = (1, 65536)
+RATES = (10.0, 5e6)
+
+#: Levels of the share of thread time, as fractions.
+LEVELS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One named point of the map with its answer.
+
+    Parameters
+    ----------
+    label : str
+    pages : int
+    rate : float, 1/s
+    gain, low, high : float, ns
+        Net gain per call and its 90 % interval.
+    share : float
+        Of the process's thread time.
+    """
+
+    label: str
+    pages: int
+    rate: float
+    gain: float
+    low: float
+    high: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map; arrays have the shape (rates, pages).
+
+    Parameters
+    ----------
+    title : str
+    scenario : Scenario
+        Everything but pages and rate.
+    pages, rates : ndarray
+        Axes; faults per second.
+    gain, low, high : ndarray, ns
+        Net gain per call: estimate and 90 % interval. NaN where unknown.
+    share : ndarray
+        Net gain over the time of all threads between two calls.
+    outside : ndarray of bool
+        Where the stated error does not hold.
+    marks : tuple of Mark
+    """
+
+    title: str
+    scenario: Scenario
+    pages: NDArray[np.float64]
+    rates: NDArray[np.float64]
+    gain: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    share: NDArray[np.float64]
+    outside: NDArray[np.bool_]
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The figure as data.
+
+    Parameters
+    ----------
+    panels : tuple of Panel
+    policy : Policy
+        The cut that is judged against no downgrade.
+    visible : float
+        Share of thread time that an A/B test of `RUNS` runs an arm can see.
+    safe, why_unsafe : bool, str
+        Whether the cut may be used at all.
+    evidence : str
+    source : mapping
+    """
+
+    panels: tuple[Panel, ...]
+    policy: Policy
+    visible: float
+    safe: bool
+    why_unsafe: str
+    evidence: str
+    source: Mapping[str, Any]
+
+
+def visible_share() -> float:
+    """Return the smallest share of thread time that `RUNS` runs an arm would show."""
+    from perfmodel.equations.noise import power_factor
+
+    return RUN_CV * math.sqrt(2 * power_factor() / RUNS)
+
+
+def questions(machine: Machine) -> tuple[tuple[str, Scenario], ...]:
+    """Return the two questions of the thread: a kernel of its days, and one with per-VMA locks."""
+    call = Call("mprotect", transition="RW->R")
+    return (
+        ("Linux 5.11: every fault takes mmap_lock",
+         Scenario(machine, "5.11", call, Faults(rate=50_000.0))),
+        ("Linux 6.18: 5 % of the faults meet the VMA",
+         Scenario(machine, "6.18", call, Faults(rate=50_000.0, same_vma=0.05))),
+    )  # fmt: skip
+
+
+def _at(scenario: Scenario, pages: float, rate: float) -> Scenario:
+    faults = replace(scenario.faults, rate=rate, threads=None, think_us=None)
+    return replace(
+        scenario, call=replace(scenario.call, pages=int(pages)), faults=faults
+    )
+
+
+def _joined(holds: list[Hold]) -> Hold:
+    """Put the holds of several sizes one after the other, as if they were draws."""
+    return replace(
+        holds[0],
+        exclusive=np.concatenate([h.exclusive for h in holds]),
+        shared=np.concatenate([h.shared for h in holds]),
+        call=np.concatenate([h.call for h in holds]),
+    )
+
+
+def _column(
+    scenario: Scenario, policy: Policy, pages: NDArray[np.float64], rate: float,
+    constants: Mapping[str, NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
+    """Net gain (pages, draws), share and region (pages,) at one fault rate.
+
+    What `predict` does, but all sizes at once and without the quantiles of the wait, which cost it
+    most of its time: a map has a thousand points.
+    """
+    from perfmodel.equations.account import LOST_TIME, NET_GAIN
+
+    draws = constants["syscall"].size
+    here = _at(scenario, pages[0], rate)
+    repeated = {name: np.tile(value, pages.size) for name, value in constants.items()}
+    held = {
+        p: _joined([hold(_at(scenario, n, rate), p, constants) for n in pages])
+        for p in (Policy.NONE, policy)
+    }
+    lost, answers = {}, {}
+    for p, h in held.items():
+        answers[p] = solve(lock_question(here, h, repeated), levels=())
+        account, _ = _account(here, answers[p], h, held[Policy.NONE], repeated)
+        lost[p] = LOST_TIME(**account)
+    gain = NET_GAIN(lost_time_none=lost[Policy.NONE], lost_time=lost[policy])
+    gain = np.broadcast_to(gain, (pages.size * draws,)).reshape(pages.size, draws)
+    before = answers[Policy.NONE]
+    first = slice(None, None, draws)
+    per_call = np.broadcast_to(before.call_rate, (pages.size * draws,))[first]
+    share = gain[:, 0] * per_call / here.cpus
+    blocked = np.broadcast_to(before.blocked, (pages.size * draws,))[first]
+    # An open stream that has more faults blocked at once than there are CPUs is no longer one: the
+    # threads that would make the next faults are themselves asleep.
+    outside = blocked > here.cpus
+    if here.writers.open or (here.writers.threads or 1) > 1:
+        for i, n in enumerate(pages):
+            point = _at(scenario, n, rate)
+            central = {name: value[:1] for name, value in constants.items()}
+            for p in held:
+                one = hold(point, p, central)
+                outside[i] |= bool(solve(lock_question(point, one, central), levels=()).broken)
+    return gain, share, outside
+
+
+def panel_for(
+    scenario: Scenario, *, title: str = "", policy: Policy = Policy.LAST_VMA, points: int = 25,
+    draws: int = 60, marks: tuple[tuple[str, int, float], ...] = MARKS,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Panel:  # fmt: skip
+    """Compute one map.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Everything but pages and fault rate.
+    title : str
+    policy : Policy
+        The cut to be judged.
+    points : int
+        Rates tried; sizes are the powers of two.
+    draws : int
+        Draws behind the band; 1 for none.
+    marks : tuple of (label, pages, rate)
+    progress : callable
+        Told the share done, 0 to 1.
+    """
+    low_exponent = math.ceil(math.log2(max(scenario.call.vmas, PAGES[0])))
+    pages = 2.0 ** np.arange(low_exponent, int(math.log2(PAGES[1])) + 1)
+    rates = np.geomspace(*RATES, points)
+    constants = scenario.machine.draws(draws)
+    shape = (rates.size, pages.size)
+    gain, low, high, share = (np.full(shape, np.nan) for _ in range(4))
+    outside = np.zeros(shape, dtype=bool)
+    levels = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    with np.errstate(all="ignore"):
+        for i, rate in enumerate(rates):
+            drawn, share[i], outside[i] = _column(scenario, policy, pages, float(rate), constants)
+            gain[i] = drawn[:, 0]
+            low[i], high[i] = np.quantile(drawn, levels, axis=1)
+            progress((i + 1) / rates.size)
+        named = []
+        for label, n, rate in marks:
+            if n < scenario.call.vmas:
+                continue
+            drawn, part, _ = _column(scenario, policy, np.array([float(n)]), rate, constants)
+            ends = np.quantile(drawn[0], levels)
+            named.append(Mark(label, n, rate, float(drawn[0, 0]), *map(float, ends), float(part[0])))
+    return Panel(title, scenario, pages, rates, gain, low, high, share, outside, tuple(named))
+
+
+def data_for(
+    machine: Machine, *, asked: tuple[tuple[str, Scenario], ...] | None = None,
+    policy: Policy = Policy.LAST_VMA, points: int = 25, draws: int = 60,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Spec:  # fmt: skip
+    """Compute the figure.
+
+    Parameters
+    ----------
+    machine : Machine
+    asked : tuple of (title, Scenario), optional
+        One panel each. Default: `questions`.
+    policy, points, draws, progress
+        As of `panel_for`.
+    """
+    asked = asked or questions(machine)
+    panels = []
+    for k, (title, scenario) in enumerate(asked):
+
+        def report(done: float, k: int = k) -> None:
+            progress((k + done) / len(asked))
+
+        panels.append(
+            panel_for(scenario, title=title, policy=policy, points=points, draws=draws,
+                      progress=report)
+        )  # fmt: skip
+    first = asked[0][1]
+    rule = safety(first.kernel, first.call, policy)
+    basis = evidence(machine)
+    return Spec(
+        panels=tuple(panels),
+        policy=policy,
+        visible=visible_share(),
+        safe=rule.safe,
+        why_unsafe="" if rule.safe else rule.reason,
+        evidence=basis,
+        source=provenance(
+            machine, evidence=basis, scenario={"panels": [s.to_dict() for _, s in asked]}
+        ),
+    )
+
+
+def _signed(ns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compress a gain of either sign, so that contours between grid points fall where they should."""
+    return np.arcsinh(ns)
+
+
+def _size_text(pages: float) -> str:
+    kib = 4 * int(pages)
+    return f"{kib} KiB" if kib < 1024 else f"{kib // 1024} MiB"
+
+
+def _draw_panel(axes: Axes, panel: Panel, visible: float) -> Any:
+    from matplotlib import colormaps
+    from matplotlib.colors import BoundaryNorm
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    x, y = panel.pages, panel.rates
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    axes.set_title(panel.title)
+    axes.set_xlabel("pages in the call (4 KiB each)")
+    axes.xaxis.set_major_locator(LogLocator(base=16))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda v, _: f"{int(v)}\n{_size_text(v)}")
+    )
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: _rate_text(v)))
+    if not np.isfinite(panel.gain).any():
+        axes.text(0.5, 0.5, "unknown: the profile lacks a constant\nthat this call needs",
+                  ha="center", va="center", transform=axes.transAxes)  # fmt: skip
+        return None
+    percent = np.ma.masked_invalid(np.clip(panel.share, LEVELS[0] * 1e-3, None))
+    palette = colormaps["cividis"].resampled(256)
+    shades = palette(np.linspace(0.42, 1.0, len(LEVELS)))
+    filled = axes.contourf(
+        x, y, percent, levels=[*LEVELS], colors=shades[:-1], extend="both",
+        norm=BoundaryNorm(LEVELS, len(LEVELS) - 1), zorder=0,
+    )  # fmt: skip
+    filled.cmap.set_under("#FFFFFF")
+    filled.cmap.set_over(shades[-1])
+    filled.changed()
+    _hatch(axes, panel)
+    # Within the band the 90 % interval of the gain holds both signs.
+    inside = np.minimum(_signed(panel.high), -_signed(panel.low))
+    if (inside > 0).any():
+        axes.contourf(x, y, inside, levels=[0.0, np.inf], colors=[ORANGE], alpha=0.55, zorder=1)
+    if panel.gain.min() < 0 < panel.gain.max():
+        line = axes.contour(x, y, _signed(panel.gain), levels=[0.0], colors=[VERMILLION],
+                            linewidths=1.8, zorder=3)  # fmt: skip
+        _label(axes, line, "break-even", VERMILLION, at=0.55)
+    if np.nanmin(panel.share) < visible < np.nanmax(panel.share):
+        log_share = np.log10(np.clip(panel.share, 1e-12, None))
+        line = axes.contour(x, y, log_share, levels=[math.log10(visible)], colors=[BLACK],
+                            linewidths=1.8, linestyles="--", zorder=3)  # fmt: skip
+        _label(axes, line, f"A/B test sees it ({100 * visible:.1g} %)", BLACK, at=0.5)
+    for mark in panel.marks:
+        right = mark.pages > 256
+        axes.plot([mark.pages], [mark.rate], marker="o", ms=6, mfc="white", mec=BLACK, mew=1.3,
+                  zorder=5, clip_on=False)  # fmt: skip
+        axes.annotate(
+            f"{mark.label}, {mark.rate / 1e3:g}k faults/s\n"
+            + (f"{time_text(mark.gain).replace('us', 'µs')} a call, {100 * mark.share:.2g} %"
+               if math.isfinite(mark.gain) else "unknown"),
+            (mark.pages, mark.rate), xytext=(-7 if right else 7, -5), textcoords="offset points",
+            ha="right" if right else "left", va="top", fontsize=7, zorder=6,
+            bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.85},
+        )  # fmt: skip
+    return filled
+
+
+def _rate_text(rate: float) -> str:
+    if rate >= 1e6:
+        return f"{rate / 1e6:g}M"
+    return f"{rate / 1e3:g}k" if rate >= 1e3 else f"{rate:g}"
+
+
+def _hatch(axes: Axes, panel: Panel) -> None:
+    if panel.outside.any():
+        axes.contourf(
+            panel.pages, panel.rates, panel.outside.astype(float), levels=[0.5, 1.5],
+            colors="none", hatches=["////"], zorder=2,
+        )  # fmt: skip
+
+
+def _label(axes: Axes, contour: Any, text: str, colour: str, *, at: float) -> None:
+    """Write on the longest piece of a contour, along it."""
+    pieces = [p for p in contour.allsegs[0] if len(p) > 2]
+    if not pieces:
+        return
+    # Placed by hand and not by clabel: its automatic place moves with the version.
+    longest = max(pieces, key=len)
+    pixels = axes.transData.transform(longest)
+    run = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(pixels, axis=0).T))])
+    place = at * run[-1]
+    x, y = (np.interp(place, run, np.log(longest[:, k])) for k in (0, 1))
+    ahead, behind = (np.interp(place + d * run[-1], run, np.arange(len(run))) for d in (0.08, -0.08))
+    a, b = (pixels[round(float(i))] for i in (behind, ahead))
+    angle = math.degrees(math.atan2(b[1] - a[1], b[0] - a[0]))
+    angle = (angle + 90) % 180 - 90
+    axes.annotate(
+        text, (math.exp(x), math.exp(y)), xytext=(0, 0), textcoords="offset points",
+        rotation=angle, rotation_mode="anchor", ha="center", va="center", fontsize=7.5,
+        color=colour, fontweight="bold", zorder=6,
+        bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
+    )  # fmt: skip
+
+
+@styled
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw the maps side by side.
+
+    Parameters
+    ----------
+    spec : Spec
+    figure : Figure
+        Cleared first.
+    """
+    figure.clear()
+    axes = figure.subplots(1, len(spec.panels), sharey=True, squeeze=False)[0]
+    filled = [_draw_panel(a, p, spec.visible) for a, p in zip(axes, spec.panels, strict=True)]
+    axes[0].set_ylabel("faults of the whole process per second")
+    shown = next((f for f in filled if f is not None), None)
+    if shown is not None:
+        bar = figure.colorbar(shown, ax=list(axes), aspect=30, pad=0.01, ticks=[*LEVELS])
+        bar.ax.set_yticklabels([f"{100 * v:g} %" for v in LEVELS])
+        bar.set_label("gain as a share of the process's thread time")
+    figure.suptitle(title(spec), x=0.01, ha="left")
+
+
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    marks = [(p, m) for p in spec.panels for m in p.marks if math.isfinite(m.share)]
+    if not marks:
+        return f"Net gain of the {spec.policy.value} downgrade: unknown on this profile"
+    unseen = [m for _, m in marks if m.share < spec.visible]
+    seen = [m for _, m in marks if m.share >= spec.visible]
+
+    def names(some: list[Mark]) -> str:
+        return ", ".join(dict.fromkeys(m.label for m in some))
+
+    if not seen:
+        return "A downgrade gains almost everywhere, but at neither marked point could a test see it"
+    if not unseen:
+        return "A downgrade gains almost everywhere, visibly at every marked point"
+    both = {m.label for m in seen} & {m.label for m in unseen}
+    if both:
+        return "A downgrade gains almost everywhere; whether a test sees it depends on the kernel"
+    return f"A downgrade gains almost everywhere; a test sees it at {names(seen)}, not at {names(unseen)}"
+
+
+def caption(spec: Spec) -> str:
+    """Return the caption, with the numbers of the spec."""
+    parts = [
+        f"Net gain per call of the {spec.policy.value} downgrade against none, for"
+        f" {spec.panels[0].scenario.call.operation} {spec.panels[0].scenario.call.transition}, over"
+        " the size of the call and the faults of the whole process; colour: as a share of the"
+        " process's thread time."
+        " Solid line: break-even, with its 90 % band from the calibration's covariance. Dashed line:"
+        f" {100 * spec.visible:.2g} %, what an A/B test of {RUNS} runs an arm sees when runs vary by"
+        f" {100 * RUN_CV:g} %; between the two lines the gain is real and lost in the noise."
+        " Hatched: more faults would be blocked at once than there are CPUs, so the open stream of"
+        " faults (or the region of the stated error) no longer holds."
+    ]
+    for panel in spec.panels:
+        s = panel.scenario
+        who = f"{s.writers.threads} caller thread(s) pausing {s.writers.think_us:g} µs"
+        if s.writers.open:
+            who = f"{s.writers.rate:g} calls/s"
+        head = f"{panel.title} ({s.cpus} CPUs, {who})"
+        said = [
+            f"{m.label} at {m.rate / 1e3:g}k faults/s gains {time_text(m.gain)} a call"
+            f" (90 %: {time_text(m.low)} to {time_text(m.high)}), {100 * m.share:.2g} % of thread time"
+            for m in panel.marks
+        ]
+        parts.append(head + (": " + "; ".join(said) if said else "") + ".")
+    if not spec.safe:
+        parts.append(f"The map shows what the cut would gain were it safe. It is not: {spec.why_unsafe}.")
+    parts.append(f"Evidence: {spec.evidence}.")
+    return " ".join(parts)
+
+
+def alt(spec: Spec) -> str:
+    """Return the text for who cannot see the figure."""
+    said = []
+    for panel in spec.panels:
+        seen = np.mean(panel.share[np.isfinite(panel.share)] > spec.visible) if np.isfinite(
+            panel.share).any() else math.nan
+        cost = np.mean(panel.gain[np.isfinite(panel.gain)] < 0) if np.isfinite(
+            panel.gain).any() else math.nan
+        said.append(
+            f"{panel.title}: the cut costs on {100 * cost:.2g} % of the map and gains enough to be"
+            f" seen by an A/B test on {100 * seen:.2g} %"
+            if math.isfinite(seen) else f"{panel.title}: unknown"
+        )
+    return "Contour maps of net gain over pages per call and faults per second. " + "; ".join(said) + "."
+
+
+def rows(spec: Spec) -> Rows:
+    """Return everything drawn, one row a grid point."""
+    head = ("panel", "kernel", "pages", "faults_per_s", "net_gain_ns_per_call", "low_ns", "high_ns",
+            "share_of_thread_time", "outside_stated_error")  # fmt: skip
+    out = [
+        (p.title, p.scenario.kernel.release, int(n), float(r), p.gain[i, j], p.low[i, j],
+         p.high[i, j], p.share[i, j], int(p.outside[i, j]))
+        for p in spec.panels
+        for i, r in enumerate(p.rates)
+        for j, n in enumerate(p.pages)
+    ]  # fmt: skip
+    return head, out
+
+
+def _build(inputs: Inputs) -> Spec:
+    return data_for(inputs.machine, progress=inputs.progress)
+
+
+FIGURE = Kind(
+    name="break_even_map", size=(PAGE, 3.7), build=_build, draw=draw, title=title, caption=caption,
+    alt=alt, rows=rows, source=lambda spec: spec.source,
+)  # fmt: skip

@@ -1,0 +1,207 @@
+"""A prediction in blocks: safety and verdict first, then what a kernel engineer would quote."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from perfmodel.quantities import ACCOUNT
+from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Mark, Table, Text
+from perfmodel.report.numbers import (
+    gain_text, number_text, probability_text, share_text, time_text, time_with_spread,
+)  # fmt: skip
+from perfmodel.scenario import Policy
+
+if TYPE_CHECKING:
+    from perfmodel.machine import Machine
+    from perfmodel.prediction import Prediction, PolicyResult
+    from perfmodel.scenario import Scenario
+    from perfmodel.verdict import Verdict
+
+__all__ = ["machine_line", "prediction_blocks", "scenario_title", "scenario_lines", "verdict_text"]
+
+_EVIDENCE = {
+    "measured": "calibrated on measurements of that machine",
+    "published": "put together from published figures",
+    "emulated": "emulated, not measured on hardware",
+}
+
+
+def scenario_title(scenario: Scenario) -> str:
+    """Return the call and the kernel in a few words."""
+    call = scenario.call
+    words = f"{call.operation}, {call.pages} page{'' if call.pages == 1 else 's'}"
+    if call.vmas > 1:
+        words += f" in {call.vmas} VMAs"
+    if call.operation == "mprotect":
+        words += f", {call.transition}"
+    return f"{words}, kernel {scenario.kernel.release}"
+
+
+def scenario_lines(scenario: Scenario) -> list[str]:
+    """Return everything else the question holds, one line a part."""
+    call, faults, writers = scenario.call, scenario.faults, scenario.writers
+    shape = [f"{share_text(float(call.populated or 0))} populated"]
+    shape += [f"{n} {what}" for n, what in ((call.splits, "splits"), (call.merges, "merges")) if n]
+    if call.huge:
+        shape.append("mapped by 2 MiB entries")
+    shape.append(f"{number_text(scenario.remote_cpus)} remote CPUs to flush")
+    if faults.rate is not None:
+        who = f"{number_text(faults.rate)} faults/s"
+    else:
+        who = f"{faults.threads} threads, {time_text(faults.think_ns)} between faults"
+    who += f"; {share_text(faults.same_vma)} hit a VMA of the call"
+    if faults.first_touch:
+        who += f"; {share_text(faults.first_touch)} of the others are first touches"
+    if faults.io_share:
+        who += f"; {share_text(faults.io_share)} wait {time_text(faults.io_ns)} for I/O"
+    if writers.rate is not None:
+        calls = f"{number_text(writers.rate)} calls/s"
+    else:
+        plural = "" if writers.threads == 1 else "s"
+        calls = f"{writers.threads} thread{plural}, {time_text(writers.think_ns)} between calls"
+    return [
+        f"Call: {', '.join(shape)}.",
+        f"Faults: {who}.",
+        f"Callers: {calls}; {scenario.cpus} CPUs.",
+    ]
+
+
+def machine_line(machine: Machine) -> str:
+    """Return the machine, and what its numbers rest on."""
+    return (
+        f"machine {machine.name} ({machine.evidence}: {_EVIDENCE[machine.evidence]};"
+        f" sha256 {machine.sha256[:12]})"
+    )
+
+
+def verdict_text(verdict: Verdict) -> Text:
+    """Return the headline: whether it may be used, then whether it would pay."""
+    if verdict.answer == "unsafe":
+        return Text(
+            f"UNSAFE as it stands: {verdict.policy} (were it safe: {verdict.if_safe})", "bad"
+        )
+    if verdict.answer == "unknown":
+        return Text("UNKNOWN: this cannot be predicted", "bad")
+    return Text(
+        f"SAFE, {verdict.answer.upper()}: {verdict.policy}",
+        "good" if verdict.answer == "pays" else "strong",
+    )
+
+
+def prediction_blocks(prediction: Prediction) -> list[Block]:
+    """Return a prediction: verdict, policies, account of the thread time, reservations."""
+    verdict = prediction.verdict
+    return [
+        Heading(scenario_title(prediction.scenario), 3),
+        Bullets(scenario_lines(prediction.scenario)),
+        verdict_text(verdict),
+        Text(verdict.sentence),
+        _policies(prediction),
+        Bullets(_safety_lines(prediction)),
+        _account(prediction),
+        Heading("Reservations", 4),
+        Bullets([*prediction.warnings, *_basis(prediction)]),
+    ]
+
+
+def _policies(prediction: Prediction) -> Table:
+    columns = [
+        Column("policy"), Column("safe"), Column("ops", True), Column("exclusive", True),
+        Column("shared", True), Column("call", True), Column("wait mean", True, wrap=True),
+        Column("wait p99", True, wrap=True), Column("blocked", True),
+        Column("net gain a call [90 %]", True), Column("P(pays)", True, wrap=True),
+    ]  # fmt: skip
+    return Table(
+        columns,
+        [_row(r) for r in prediction.results],
+        "Each policy; ops: locked operations on the lock's line; wait: of all faults, blocked or"
+        " not; net gain: thread time saved against no downgrade",
+    )
+
+
+def _row(result: PolicyResult) -> list[Cell]:
+    name = result.policy.value
+    if result.reason:
+        return [name, Mark("n/a", "dim"), *[Mark("n/a", "dim")] * 9]
+    held, answer = result.hold, result.answer
+    safe = Mark("yes", "good") if result.safety.safe else Mark("NO", "bad")
+    p99 = answer.wait_quantiles.get(0.99)
+    gain: Cell = gain_text(*result.interval())
+    if result.policy is Policy.NONE:
+        gain = Mark("reference", "dim")
+    return [
+        name, safe, str(held.lock_ops), time_with_spread(held.exclusive),
+        time_with_spread(held.shared), time_with_spread(held.call),
+        time_with_spread(answer.wait_mean),
+        "n/a" if p99 is None else time_text(float(p99.reshape(-1)[0]), 2),
+        share_text(float(answer.blocked_share.reshape(-1)[0])), gain,
+        "" if result.policy is Policy.NONE
+        else probability_text(result.p_pays, result.net_gain.size),
+    ]  # fmt: skip
+
+
+def _safety_lines(prediction: Prediction) -> list[str]:
+    """Say once for all policies that share a reason why they are safe or not."""
+    groups: dict[tuple[bool, str, str], list[str]] = {}
+    for result in prediction.results:
+        if result.policy is not Policy.NONE and not result.reason:
+            s = result.safety
+            groups.setdefault((s.safe, s.reason, s.basis), []).append(result.policy.value)
+    return [
+        f"{', '.join(names)}: {'safe' if safe else 'UNSAFE'}: {reason} ({basis})."
+        for (safe, reason, basis), names in sorted(groups.items(), key=lambda item: item[0][0])
+    ]
+
+
+def _account(prediction: Prediction) -> Table:
+    terms = {
+        "blocked_time": "blocked", "wake_time": "wake-up", "waker_time": "waker",
+        "line_time": "lock line", "caller_time": "caller",
+    }  # fmt: skip
+    rows: list[list[Cell]] = [
+        [r.policy.value, *(time_with_spread(r.account[t]) for t in terms),
+         time_with_spread(r.lost_time)]
+        for r in prediction.results if not r.reason
+    ]  # fmt: skip
+    meaning = "; ".join(f"{short}: {ACCOUNT[t].meaning}" for t, short in terms.items())
+    return Table(
+        [Column("policy"), *(Column(short, True) for short in terms.values()), Column("all", True)],
+        rows,
+        f"Where the thread time lost to one call goes. {meaning[0].upper()}{meaning[1:]}",
+    )
+
+
+def _basis(prediction: Prediction) -> list[str]:
+    reference = prediction[Policy.NONE]
+    draws = reference.net_gain.size
+    verdict = prediction.verdict
+    solvers: dict[tuple[str, str], list[str]] = {}
+    for result in prediction.results:
+        if not result.reason:
+            key = (result.answer.solver, result.answer.stated_error)
+            solvers.setdefault(key, []).append(result.policy.value)
+    lines = [
+        f"Queue solver for {', '.join(names)}: {solver}; its stated error: {error or 'not known'}."
+        for (solver, error), names in solvers.items()
+    ]
+    constants = f"Costs: {machine_line(prediction.scenario.machine)}."
+    if draws > 1:
+        constants += (
+            f" Intervals and P(pays) are over {draws} draws of its constants; they hold neither the"
+            " solver's own error nor a scenario that is not yours."
+        )
+    else:
+        constants += " One draw: there are no intervals and no probabilities."
+    lines.append(constants)
+    if math.isfinite(verdict.calls_to_detect):
+        lines.append(
+            f"To see it: {number_text(verdict.calls_to_detect, 2)} calls in each arm with the blocked"
+            " time of every call recorded"
+            + (
+                f", or {number_text(verdict.runs_to_detect, 2)} whole-program runs in each arm that"
+                " vary by 1 %."
+                if math.isfinite(verdict.runs_to_detect) else "."
+            )
+        )  # fmt: skip
+    return lines
