@@ -71,7 +71,8 @@ class BreakEven:
     policy : Policy
         The cut.
     answer : {"always", "never", "turns", "unknown"}
-        Within the typical range of the parameter.
+        Within the typical range of the parameter, where there is an answer at all: points with
+        a NaN gain (no steady state, or an unknown constant) are left out and listed in `undefined`.
     roots : tuple of Root
         All sign changes, ascending.
     grid : ndarray of shape (points,)
@@ -94,6 +95,11 @@ class BreakEven:
     why_unsafe: str
     scenario: Scenario
 
+    @property
+    def undefined(self) -> list[float]:
+        """Values of the parameter at which there is no answer: no steady state, or unknown."""
+        return [float(v) for v in self.grid[~np.isfinite(self.net_gain[:, 0])]]
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
         return {
@@ -105,6 +111,7 @@ class BreakEven:
             "answer": self.answer,
             "safe": self.safe,
             "why_unsafe": None if self.safe else self.why_unsafe,
+            "undefined": self.undefined,
             "range": [float(self.grid[0]), float(self.grid[-1])],
             "roots": [
                 {"value": _finite(r.value), "low": _finite(r.low), "high": _finite(r.high),
@@ -132,6 +139,11 @@ class BreakEven:
                 for r in self.roots
             ]
             text = f"{self.policy.value} gains {', '.join(parts)}"
+        if self.undefined and self.answer != "unknown":
+            text += (
+                f" (no steady state or no answer at {len(self.undefined)} of {self.grid.size} values,"
+                f" from {self.undefined[0]:.4g} on)"
+            )
         return text + ("." if self.safe else f"; but it is unsafe: {self.why_unsafe}.")
 
 
@@ -176,6 +188,8 @@ def _crossings(
     grid: NDArray[np.float64], gain: NDArray[np.float64], log: bool
 ) -> list[tuple[float, str]]:
     """Sign changes of one draw, interpolated on the grid's own scale."""
+    known = np.isfinite(gain)
+    grid, gain = grid[known], gain[known]
     sign = gain > 0
     out = []
     for i in np.nonzero(sign[1:] != sign[:-1])[0]:
@@ -261,11 +275,12 @@ def break_even(
 
 
 def _answer(gain: NDArray[np.float64], roots: list[tuple[float, str]]) -> str:
-    if not np.all(np.isfinite(gain)):
+    known = gain[np.isfinite(gain)]
+    if known.size == 0:
         return "unknown"
     if roots:
         return "turns"
-    return "always" if gain[0] > 0 else "never"
+    return "always" if known[0] > 0 else "never"
 
 
 def _interval(

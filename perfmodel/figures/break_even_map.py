@@ -11,14 +11,15 @@ import numpy as np
 
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
-    BLACK, ORANGE, PAGE, VERMILLION, evidence, provenance, styled,
+    BLACK, ORANGE, PAGE, VERMILLION, evidence, provenance, styled, us_text,
 )  # fmt: skip
 from perfmodel.hold import Hold, hold
+from perfmodel.kernel import Kernel
 from perfmodel.prediction import LEVEL, _account, lock_question
 from perfmodel.rwlock import solve
 from perfmodel.scenario import Call, Faults, Policy, Scenario
 from perfmodel.stale_tlb import safety
-from perfmodel.verdict import RUN_CV, RUNS, time_text
+from perfmodel.verdict import RUN_CV, RUNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +38,9 @@ MARKS = (("1 page", 1, 50_000.0), ("64 MiB", 16384, 50_000.0))
 
 PAGES = (1, 65536)
 RATES = (10.0, 5e6)
+
+#: Pale vermillion: where the cut costs.
+COSTS = "#F7D9C4"
 
 #: Levels of the share of thread time, as fractions.
 LEVELS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -135,10 +139,10 @@ def questions(machine: Machine) -> tuple[tuple[str, Scenario], ...]:
     """Return the two questions of the thread: a kernel of its days, and one with per-VMA locks."""
     call = Call("mprotect", transition="RW->R")
     return (
-        ("Linux 5.11: every fault takes mmap_lock",
-         Scenario(machine, "5.11", call, Faults(rate=50_000.0))),
-        ("Linux 6.18: 5 % of the faults meet the VMA",
-         Scenario(machine, "6.18", call, Faults(rate=50_000.0, same_vma=0.05))),
+        ("Linux 5.11: every fault can block",
+         Scenario(machine, Kernel("5.11"), call, Faults(rate=50_000.0))),
+        ("Linux 6.18: 5 % of the faults can",
+         Scenario(machine, Kernel("6.18"), call, Faults(rate=50_000.0, same_vma=0.05))),
     )  # fmt: skip
 
 
@@ -226,7 +230,7 @@ def panel_for(
     """
     low_exponent = math.ceil(math.log2(max(scenario.call.vmas, PAGES[0])))
     pages = 2.0 ** np.arange(low_exponent, int(math.log2(PAGES[1])) + 1)
-    rates = np.geomspace(*RATES, points)
+    rates: NDArray[np.float64] = np.geomspace(*RATES, points).astype(np.float64)
     constants = scenario.machine.draws(draws)
     shape = (rates.size, pages.size)
     gain, low, high, share = (np.full(shape, np.nan) for _ in range(4))
@@ -244,7 +248,8 @@ def panel_for(
                 continue
             drawn, part, _ = _column(scenario, policy, np.array([float(n)]), rate, constants)
             ends = np.quantile(drawn[0], levels)
-            named.append(Mark(label, n, rate, float(drawn[0, 0]), *map(float, ends), float(part[0])))
+            named.append(Mark(label, n, rate, float(drawn[0, 0]), float(ends[0]),
+                              float(ends[1]), float(part[0])))  # fmt: skip
     return Panel(title, scenario, pages, rates, gain, low, high, share, outside, tuple(named))
 
 
@@ -302,7 +307,6 @@ def _size_text(pages: float) -> str:
 
 def _draw_panel(axes: Axes, panel: Panel, visible: float) -> Any:
     from matplotlib import colormaps
-    from matplotlib.colors import BoundaryNorm
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     x, y = panel.pages, panel.rates
@@ -321,37 +325,31 @@ def _draw_panel(axes: Axes, panel: Panel, visible: float) -> Any:
         axes.text(0.5, 0.5, "unknown: the profile lacks a constant\nthat this call needs",
                   ha="center", va="center", transform=axes.transAxes)  # fmt: skip
         return None
-    percent = np.ma.masked_invalid(np.clip(panel.share, LEVELS[0] * 1e-3, None))
-    palette = colormaps["cividis"].resampled(256)
-    shades = palette(np.linspace(0.42, 1.0, len(LEVELS)))
+    shades = colormaps["Blues"](np.linspace(0.08, 0.75, len(LEVELS)))
+    # A loss is below the lowest level: it takes the colour that is set for "under".
     filled = axes.contourf(
-        x, y, percent, levels=[*LEVELS], colors=shades[:-1], extend="both",
-        norm=BoundaryNorm(LEVELS, len(LEVELS) - 1), zorder=0,
+        x, y, np.ma.masked_invalid(np.log10(np.clip(panel.share, 1e-12, None))),
+        levels=np.log10(LEVELS), colors=shades[1:], extend="both", zorder=0,
     )  # fmt: skip
-    filled.cmap.set_under("#FFFFFF")
-    filled.cmap.set_over(shades[-1])
-    filled.changed()
     _hatch(axes, panel)
-    # Within the band the 90 % interval of the gain holds both signs.
-    inside = np.minimum(_signed(panel.high), -_signed(panel.low))
-    if (inside > 0).any():
-        axes.contourf(x, y, inside, levels=[0.0, np.inf], colors=[ORANGE], alpha=0.55, zorder=1)
+    _band(axes, panel)
     if panel.gain.min() < 0 < panel.gain.max():
+        axes.contourf(x, y, _signed(panel.gain), levels=[-np.inf, 0.0], colors=[COSTS], zorder=0.5)
         line = axes.contour(x, y, _signed(panel.gain), levels=[0.0], colors=[VERMILLION],
                             linewidths=1.8, zorder=3)  # fmt: skip
-        _label(axes, line, "break-even", VERMILLION, at=0.55)
+        _label(axes, line, "costs", VERMILLION, above=False)
     if np.nanmin(panel.share) < visible < np.nanmax(panel.share):
         log_share = np.log10(np.clip(panel.share, 1e-12, None))
         line = axes.contour(x, y, log_share, levels=[math.log10(visible)], colors=[BLACK],
                             linewidths=1.8, linestyles="--", zorder=3)  # fmt: skip
-        _label(axes, line, f"A/B test sees it ({100 * visible:.1g} %)", BLACK, at=0.5)
+        _label(axes, line, f"seen by an A/B test above ({100 * visible:.1g} %)", BLACK, above=True)
     for mark in panel.marks:
         right = mark.pages > 256
         axes.plot([mark.pages], [mark.rate], marker="o", ms=6, mfc="white", mec=BLACK, mew=1.3,
                   zorder=5, clip_on=False)  # fmt: skip
         axes.annotate(
-            f"{mark.label}, {mark.rate / 1e3:g}k faults/s\n"
-            + (f"{time_text(mark.gain).replace('us', 'µs')} a call, {100 * mark.share:.2g} %"
+            f"{mark.label}, {mark.rate / 1e3:g}k/s\n"
+            + (f"{us_text(mark.gain)} a call\n{100 * mark.share:.2g} %"
                if math.isfinite(mark.gain) else "unknown"),
             (mark.pages, mark.rate), xytext=(-7 if right else 7, -5), textcoords="offset points",
             ha="right" if right else "left", va="top", fontsize=7, zorder=6,
@@ -374,26 +372,35 @@ def _hatch(axes: Axes, panel: Panel) -> None:
         )  # fmt: skip
 
 
-def _label(axes: Axes, contour: Any, text: str, colour: str, *, at: float) -> None:
-    """Write on the longest piece of a contour, along it."""
-    pieces = [p for p in contour.allsegs[0] if len(p) > 2]
+def _band(axes: Axes, panel: Panel) -> None:
+    """Fill where the 90 % interval of the gain holds both signs."""
+    if not np.isfinite(panel.low + panel.high).all():
+        return
+    # Each end is a plane between the grid points, but the smaller of two planes is not: a finer
+    # grid, or a narrow band would fall apart into beads.
+    fine_x, fine_y = (np.linspace(np.log(v[0]), np.log(v[-1]), n)
+                      for v, n in ((panel.pages, 161), (panel.rates, 401)))  # fmt: skip
+
+    def finer(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        along = np.array([np.interp(fine_x, np.log(panel.pages), row) for row in _signed(values)])
+        return np.array([np.interp(fine_y, np.log(panel.rates), c) for c in along.T]).T
+
+    inside = np.minimum(finer(panel.high), -finer(panel.low))
+    if (inside > 0).any():
+        axes.contourf(np.exp(fine_x), np.exp(fine_y), inside, levels=[0.0, np.inf],
+                      colors=[ORANGE], alpha=0.7, zorder=1)  # fmt: skip
+
+
+def _label(axes: Axes, contour: Any, text: str, colour: str, *, above: bool) -> None:
+    """Write at the left end of a contour, on the side that the text speaks of."""
+    pieces = [p for p in contour.allsegs[0] if len(p) > 1]
     if not pieces:
         return
-    # Placed by hand and not by clabel: its automatic place moves with the version.
-    longest = max(pieces, key=len)
-    pixels = axes.transData.transform(longest)
-    run = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(pixels, axis=0).T))])
-    place = at * run[-1]
-    x, y = (np.interp(place, run, np.log(longest[:, k])) for k in (0, 1))
-    ahead, behind = (np.interp(place + d * run[-1], run, np.arange(len(run))) for d in (0.08, -0.08))
-    a, b = (pixels[round(float(i))] for i in (behind, ahead))
-    angle = math.degrees(math.atan2(b[1] - a[1], b[0] - a[0]))
-    angle = (angle + 90) % 180 - 90
+    points = np.concatenate(pieces)
+    x, y = points[np.argmin(points[:, 0])]
     axes.annotate(
-        text, (math.exp(x), math.exp(y)), xytext=(0, 0), textcoords="offset points",
-        rotation=angle, rotation_mode="anchor", ha="center", va="center", fontsize=7.5,
-        color=colour, fontweight="bold", zorder=6,
-        bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
+        text, (x, y), xytext=(5, 5 if above else -16), textcoords="offset points", ha="left",
+        va="bottom" if above else "top", fontsize=7.5, color=colour, fontweight="bold", zorder=6,
     )  # fmt: skip
 
 
@@ -413,7 +420,7 @@ def draw(spec: Spec, figure: Figure) -> None:
     axes[0].set_ylabel("faults of the whole process per second")
     shown = next((f for f in filled if f is not None), None)
     if shown is not None:
-        bar = figure.colorbar(shown, ax=list(axes), aspect=30, pad=0.01, ticks=[*LEVELS])
+        bar = figure.colorbar(shown, ax=list(axes), aspect=30, pad=0.01, ticks=np.log10(LEVELS))
         bar.ax.set_yticklabels([f"{100 * v:g} %" for v in LEVELS])
         bar.set_label("gain as a share of the process's thread time")
     figure.suptitle(title(spec), x=0.01, ha="left")
@@ -430,14 +437,14 @@ def title(spec: Spec) -> str:
     def names(some: list[Mark]) -> str:
         return ", ".join(dict.fromkeys(m.label for m in some))
 
+    cut = f"the {spec.policy.value} downgrade's gain"
     if not seen:
-        return "A downgrade gains almost everywhere, but at neither marked point could a test see it"
+        return f"An A/B test sees {cut} at neither of the marked points"
     if not unseen:
-        return "A downgrade gains almost everywhere, visibly at every marked point"
-    both = {m.label for m in seen} & {m.label for m in unseen}
-    if both:
-        return "A downgrade gains almost everywhere; whether a test sees it depends on the kernel"
-    return f"A downgrade gains almost everywhere; a test sees it at {names(seen)}, not at {names(unseen)}"
+        return f"An A/B test sees {cut} at every marked point"
+    if {m.label for m in seen} & {m.label for m in unseen}:
+        return f"Whether an A/B test sees {cut} depends on the kernel"
+    return f"An A/B test sees {cut} at {names(seen)}, not at {names(unseen)}"
 
 
 def caption(spec: Spec) -> str:
@@ -460,8 +467,8 @@ def caption(spec: Spec) -> str:
             who = f"{s.writers.rate:g} calls/s"
         head = f"{panel.title} ({s.cpus} CPUs, {who})"
         said = [
-            f"{m.label} at {m.rate / 1e3:g}k faults/s gains {time_text(m.gain)} a call"
-            f" (90 %: {time_text(m.low)} to {time_text(m.high)}), {100 * m.share:.2g} % of thread time"
+            f"{m.label} at {m.rate / 1e3:g}k faults/s gains {us_text(m.gain)} a call"
+            f" (90 %: {us_text(m.low)} to {us_text(m.high)}), {100 * m.share:.2g} % of thread time"
             for m in panel.marks
         ]
         parts.append(head + (": " + "; ".join(said) if said else "") + ".")

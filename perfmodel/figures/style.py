@@ -6,8 +6,10 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import matplotlib.style
@@ -15,6 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from perfmodel import __version__
+from perfmodel.verdict import time_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLACK", "BLUE", "COLUMN", "FORMATS", "GREEN", "GREY", "LINES", "OPERATIONS", "ORANGE", "PAGE",
-    "PURPLE", "SKY", "VERMILLION", "YELLOW", "Look", "evidence", "new_figure", "paper",
+    "PURPLE", "SKY", "VERMILLION", "YELLOW", "Look", "evidence", "files_of", "new_figure", "paper",
     "pooled", "provenance", "render", "styled", "us_text", "where_measured",
 ]  # fmt: skip
 
@@ -40,7 +43,6 @@ FORMATS = ("svg", "pdf", "png")
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S")
 
 
 class Look:
@@ -66,15 +68,13 @@ def paper() -> AbstractContextManager[None]:
     return mpl.style.context("perfmodel.figures.paper")
 
 
-def styled(
-    draw: Callable[Concatenate[S, P], R],
-) -> Callable[Concatenate[S, P], R]:
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
     """Run a drawing function under the style, whoever calls it."""
 
     @wraps(draw)
-    def wrapper(spec: S, *args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         with paper():
-            return draw(spec, *args, **kwargs)
+            return draw(*args, **kwargs)
 
     return wrapper
 
@@ -141,13 +141,7 @@ def render(figure: Figure, form: str, *, title: str, source: Mapping[str, Any]) 
 
 def us_text(ns: float) -> str:
     """Write a time given in ns, three digits, in the unit a person would use."""
-    if not np.isfinite(ns):
-        return "unknown"
-    if abs(ns) < 1e3:
-        return f"{ns:.3g} ns"
-    if abs(ns) < 1e6:
-        return f"{ns / 1e3:.3g} µs"
-    return f"{ns / 1e6:.3g} ms"
+    return time_text(ns).replace(" us", " µs")
 
 
 def where_measured(state: Mapping[str, Any]) -> str:
@@ -184,13 +178,20 @@ def evidence(machine: Machine, table: ObservationTable | None = None) -> str:
     return f"model, profile {machine.name}: {basis}"
 
 
+def files_of(*tables: ObservationTable | None) -> list[dict[str, str]]:
+    """Return name and hash of every file of some tables."""
+    seen = {
+        g.source.file: g.source.sha256
+        for table in tables if table is not None for g in table.groups
+    }  # fmt: skip
+    return [{"file": Path(f).name, "sha256": digest} for f, digest in seen.items()]
+
+
 def pooled(groups: Iterable[Group], levels: tuple[float, ...]) -> NDArray[np.float64]:
     """Return quantiles over the events of several groups of the same conditions, ns.
 
     NaN where there is none.
     """
-    from dataclasses import replace
-
     groups = [g for g in groups if g.total]
     if not groups:
         return np.full(len(levels), np.nan)

@@ -45,9 +45,9 @@ def scenario_lines(scenario: Scenario) -> list[str]:
     shape += [f"{n} {what}" for n, what in ((call.splits, "splits"), (call.merges, "merges")) if n]
     if call.huge:
         shape.append("mapped by 2 MiB entries")
-    shape.append(f"{number_text(scenario.remote_cpus)} remote CPUs to flush")
+    shape.append(f"{scenario.remote_cpus:.3g} remote CPUs to flush")
     if faults.rate is not None:
-        who = f"{number_text(faults.rate)} faults/s"
+        who = f"{faults.rate:g} faults/s"
     else:
         who = f"{faults.threads} threads, {time_text(faults.think_ns)} between faults"
     who += f"; {share_text(faults.same_vma)} hit a VMA of the call"
@@ -56,7 +56,7 @@ def scenario_lines(scenario: Scenario) -> list[str]:
     if faults.io_share:
         who += f"; {share_text(faults.io_share)} wait {time_text(faults.io_ns)} for I/O"
     if writers.rate is not None:
-        calls = f"{number_text(writers.rate)} calls/s"
+        calls = f"{writers.rate:g} calls/s"
     else:
         plural = "" if writers.threads == 1 else "s"
         calls = f"{writers.threads} thread{plural}, {time_text(writers.think_ns)} between calls"
@@ -107,23 +107,22 @@ def prediction_blocks(prediction: Prediction) -> list[Block]:
 
 def _policies(prediction: Prediction) -> Table:
     columns = [
-        Column("policy"), Column("safe"), Column("ops", True), Column("exclusive", True),
-        Column("shared", True), Column("call", True), Column("wait mean", True, wrap=True),
-        Column("wait p99", True, wrap=True), Column("blocked", True),
-        Column("net gain a call [90 %]", True), Column("P(pays)", True, wrap=True),
+        Column("policy"), Column("safe"), Column("exclusive", True), Column("shared", True),
+        Column("call", True), Column("wait", True), Column("p99", True), Column("blocked", True),
+        Column("net gain [90 %]", True), Column("P(pays)", True),
     ]  # fmt: skip
     return Table(
         columns,
         [_row(r) for r in prediction.results],
-        "Each policy; ops: locked operations on the lock's line; wait: of all faults, blocked or"
-        " not; net gain: thread time saved against no downgrade",
+        "exclusive, shared: hold of one call; wait, p99: mean and 99 % quantile over all faults,"
+        " blocked or not; blocked: share of them; net gain: thread time a call saves against none",
     )
 
 
 def _row(result: PolicyResult) -> list[Cell]:
     name = result.policy.value
     if result.reason:
-        return [name, Mark("n/a", "dim"), *[Mark("n/a", "dim")] * 9]
+        return [name, Mark("n/a", "dim"), *[Mark("n/a", "dim")] * 8]
     held, answer = result.hold, result.answer
     safe = Mark("yes", "good") if result.safety.safe else Mark("NO", "bad")
     p99 = answer.wait_quantiles.get(0.99)
@@ -131,7 +130,7 @@ def _row(result: PolicyResult) -> list[Cell]:
     if result.policy is Policy.NONE:
         gain = Mark("reference", "dim")
     return [
-        name, safe, str(held.lock_ops), time_with_spread(held.exclusive),
+        name, safe, time_with_spread(held.exclusive),
         time_with_spread(held.shared), time_with_spread(held.call),
         time_with_spread(answer.wait_mean),
         "n/a" if p99 is None else time_text(float(p99.reshape(-1)[0]), 2),
@@ -160,16 +159,18 @@ def _account(prediction: Prediction) -> Table:
         "line_time": "lock line", "caller_time": "caller",
     }  # fmt: skip
     rows: list[list[Cell]] = [
-        [r.policy.value, *(time_with_spread(r.account[t]) for t in terms),
+        [r.policy.value, str(r.hold.lock_ops), *(time_with_spread(r.account[t]) for t in terms),
          time_with_spread(r.lost_time)]
         for r in prediction.results if not r.reason
     ]  # fmt: skip
     meaning = "; ".join(f"{short}: {ACCOUNT[t].meaning}" for t, short in terms.items())
     return Table(
-        [Column("policy"), *(Column(short, True) for short in terms.values()), Column("all", True)],
+        [Column("policy"), Column("locked ops", True),
+         *(Column(short, True) for short in terms.values()), Column("all", True)],
         rows,
-        f"Where the thread time lost to one call goes. {meaning[0].upper()}{meaning[1:]}",
-    )
+        "Locked operations on the lock's line, and where the thread time lost to one call goes."
+        f" {meaning[0].upper()}{meaning[1:]}",
+    )  # fmt: skip
 
 
 def _basis(prediction: Prediction) -> list[str]:
@@ -196,10 +197,10 @@ def _basis(prediction: Prediction) -> list[str]:
     lines.append(constants)
     if math.isfinite(verdict.calls_to_detect):
         lines.append(
-            f"To see it: {number_text(verdict.calls_to_detect, 2)} calls in each arm with the blocked"
+            f"To see it: {number_text(max(1.0, verdict.calls_to_detect), 2)} calls in each arm with the blocked"
             " time of every call recorded"
             + (
-                f", or {number_text(verdict.runs_to_detect, 2)} whole-program runs in each arm that"
+                f", or {number_text(max(1.0, verdict.runs_to_detect), 2)} whole-program runs in each arm that"
                 " vary by 1 %."
                 if math.isfinite(verdict.runs_to_detect) else "."
             )

@@ -8,7 +8,7 @@ the queue under the kernel's rule. Everything is an array over the draws of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from perfmodel.equations.account import ANY_WOKEN, ANY_WOKEN_FINITE, WAKE_TIME
 from perfmodel.equations.blocking import blocked_quantile, finite_blocking, open_blocking
 from perfmodel.equations.closed import closed_system
 from perfmodel.equations.drain import drain_open, drain_open_two_class
-from perfmodel.equations.queue import fifo_queue, rwsem_queue
+from perfmodel.equations.queue import Queue, fifo_queue, rwsem_queue
 from perfmodel.rwlock.lock import Answer, Lock
 
 if TYPE_CHECKING:
@@ -248,25 +248,37 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
     )
 
 
+def _closed_callers(
+    lock: Lock, queue_at: Callable[[NDArray[np.float64]], Queue]
+) -> NDArray[np.float64]:
+    """Find the rate at which a closed population of callers calls, per ns.
+
+    Their number is rate times cycle (Little), and the cycle grows without bound as the lock fills
+    up: one root between none and what the lock can serve, found by bisection over all draws.
+    """
+    m = lock.sections
+    think = np.asarray(lock.writer_think, dtype=float)
+    hold = m * (lock.exclusive + lock.shared)
+    low = np.zeros_like(hold)
+    high = np.minimum(lock.writer_threads / (think + hold), 0.9999 / hold)
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        wait = m * queue_at(middle).writer_wait
+        too_many = ~(middle * (think + hold + wait) < lock.writer_threads)
+        low, high = np.where(too_many, low, middle), np.where(too_many, middle, high)
+    return np.where(np.isnan(hold), np.nan, low)
+
+
 def _queue(lock: Lock, levels: tuple[float, ...]) -> Answer:
     m, a = lock.sections, lock.affected
     rate = float(lock.fault_rate or 0.0) * a
     mu = 1.0 / np.asarray(lock.read_hold)
     rule = rwsem_queue if lock.discipline == "rwsem" else fifo_queue
-    think = np.asarray(lock.writer_think, dtype=float)
-    hold = m * (lock.exclusive + lock.shared)
-    calls = (
-        np.full_like(lock.exclusive, lock.writer_rate)
-        if lock.writer_rate is not None
-        else lock.writer_threads / (think + hold)
-    )
+    if lock.writer_rate is not None:
+        calls = np.full_like(lock.exclusive, lock.writer_rate)
+    else:
+        calls = _closed_callers(lock, lambda c: rule(rate, m * c, mu, lock.exclusive, lock.shared))
     queue = rule(rate, m * calls, mu, lock.exclusive, lock.shared)
-    if lock.writer_rate is None:
-        # A closed population slows down as it waits: damped, or the two would chase each other.
-        for _ in range(60):
-            wait = np.where(np.isfinite(queue.writer_wait), queue.writer_wait, hold)
-            calls = 0.5 * (calls + lock.writer_threads / (think + hold + m * wait))
-            queue = rule(rate, m * calls, mu, lock.exclusive, lock.shared)
     broken = list(queue.region.broken((0,)))
     if lock.io_share > 0:
         broken.append("faults with I/O are left out of the queue of several callers")

@@ -187,6 +187,9 @@ class ExplorerState:
             machine = machine if machine is not None else Machine.load(value)
             self._machines.setdefault(machine.name, machine)
             scenario = self._scenario.replace(machine=machine)
+        elif name == "kernel" and isinstance(value, str):
+            kernel = Kernel(value, self._scenario.kernel.hung_task_blocker)
+            scenario = self._scenario.replace(kernel=kernel)
         elif name in CHOICES:
             scenario = self._scenario.replace(**{CHOICES[name]: value})
         else:

@@ -1,0 +1,65 @@
+"""``perfmodel figures``: every figure, from a profile and, where given, from measured runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perfmodel.cli.output import JsonOption, note, show, show_json, stages
+
+NAME = "figures"
+EPILOG = "Example: perfmodel figures -o figures --format svg --data results/"
+
+
+def command(
+    *,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="The folder to write into.")
+    ],
+    machine: Annotated[
+        str | None,
+        typer.Option("--machine", help="A shipped profile's name or a profile's file. Default: the"
+                     " first shipped profile."),
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Some of svg, pdf, png, separated by commas.")
+    ] = "svg,pdf,png",
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", metavar="FILE", help="A measured run or a folder of them, to draw"
+                     " beside the model; may be repeated."),
+    ] = None,
+    held_out: Annotated[
+        list[Path] | None,
+        typer.Option("--held-out", metavar="FILE", help="A run that the profile was not fitted to;"
+                     " may be repeated."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Write the figures, each with its data and its caption beside it."""
+    from perfmodel.report.pictures import formats_from, write_figures
+
+    wanted = formats_from(formats)
+    from perfmodel.cli.scenario_options import load_machine
+    from perfmodel.readers import read
+
+    profile = load_machine(machine)
+    with stages() as tell:
+        tell("reading")
+        paths = write_figures(
+            profile,
+            output,
+            table=read(data) if data else None,
+            held_out=read(held_out) if held_out else None,
+            formats=wanted,
+            progress=tell,
+        )
+    note(f"{len(paths)} files in {output}")
+    if as_json:
+        show_json([str(p) for p in paths])
+        return
+    from perfmodel.report.blocks import Bullets
+
+    show([Bullets([str(p) for p in paths])])

@@ -1,0 +1,307 @@
+"""Controls generated from the declarations of the parameters, bound to an explorer's state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as ipw
+
+from perfmodel.errors import PerfmodelError
+from perfmodel.quantities import SCENARIO, Quantity
+from perfmodel.scenario import OPERATIONS, TRANSITIONS
+from perfmodel.widgets.state import Change, ExplorerState
+
+__all__ = ["GROUPS", "RELEASES", "Controls", "label", "slider"]
+
+#: Releases on the menu: each stands for a set of rules that differs from its neighbour's.
+RELEASES = ("5.10", "5.11", "5.19", "6.1", "6.4", "6.8", "6.12", "6.18")
+
+#: Which sliders stand together; everything declared in SCENARIO is in one of them.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Call": ("pages", "vmas", "splits", "merges", "populated", "remote_cpus"),
+    "Faults": ("fault_threads", "fault_think_us", "fault_rate", "same_vma", "first_touch",
+               "io_share", "io_us"),
+    "Writers": ("writer_threads", "writer_think_us", "writer_rate"),
+    "Machine and kernel": ("cpus",),
+}  # fmt: skip
+
+_WORDS = {"vma": "VMA", "vmas": "VMAs", "io": "I/O", "cpus": "CPUs"}
+_UNITS = {"us": "µs", "pages": "", "1": ""}
+
+#: A slider whose mechanism can be absent: the name, and the value that means absent.
+_OPTIONAL: dict[str, tuple[str, Any]] = {
+    "remote_cpus": ("set the remote CPUs", None),
+    "io_share": ("some faults wait for I/O", 0.0),
+}
+
+_WIDTH = "410px"
+_LABEL = {"description_width": "138px"}
+
+
+def label(declared: Quantity) -> str:
+    """Return a parameter's name for a person, with its unit."""
+    stem = declared.name.removesuffix(f"_{declared.unit}")
+    words = " ".join(_WORDS.get(w, w) for w in stem.split("_"))
+    unit = _UNITS.get(declared.unit, declared.unit)
+    return f"{words} ({unit})" if unit else words
+
+
+def _tooltip(declared: Quantity) -> str:
+    low, high = declared.typical
+    return (
+        f"{declared.meaning}. Slider: {low:g} to {high:g}; allowed: {declared.expectation()}."
+        f" Source: {declared.source}."
+    )
+
+
+def slider(declared: Quantity, value: float) -> Any:
+    """Return the slider that a declaration asks for.
+
+    Parameters
+    ----------
+    declared : Quantity
+        Its typical range is the slider's, stretched to hold `value`.
+    value : float
+        Where it stands.
+
+    Returns
+    -------
+    ipywidgets.IntSlider, FloatSlider or FloatLogSlider
+        Logarithmic over more than a decade or two: whole numbers then go in doublings, others in
+        tenths of a decade; any other value can be typed into the number.
+    """
+    low, high = declared.typical
+    common = {
+        "description": label(declared), "tooltip": _tooltip(declared), "style": _LABEL,
+        "layout": {"width": _WIDTH},
+    }  # fmt: skip
+    if declared.spans_decades:
+        base, step = (2.0, 1.0) if declared.integer else (10.0, 0.1)
+        if value <= 0:
+            # Zero has no place on a logarithm: a mechanism switched on begins in the middle.
+            value = math.sqrt(low * high)
+        return ipw.FloatLogSlider(
+            value=value, base=base, step=step,
+            min=math.floor(_log(min(low, value), base) + 1e-9),
+            max=math.ceil(_log(max(high, value), base) - 1e-9),
+            readout_format="d" if declared.integer else ".3r", **common,
+        )  # fmt: skip
+    if declared.integer:
+        return ipw.IntSlider(
+            value=int(value), min=int(min(low, value)), max=int(max(high, value)), **common
+        )
+    # 0.05 for a share, whole steps for a count that may be a mean.
+    step = 0.05 if high <= 1 else 1.0
+    return ipw.FloatSlider(
+        value=value, min=min(low, value), max=max(high, value), step=step,
+        readout_format=".2f" if high <= 1 else ".3r", **common,
+    )  # fmt: skip
+
+
+def _log(value: float, base: float) -> float:
+    return math.log2(value) if base == 2.0 else math.log10(value)
+
+
+def _place(widget: Any, value: float) -> None:
+    """Move a slider, stretching its range where the value lies outside."""
+    if isinstance(widget, ipw.FloatLogSlider):
+        if value <= 0:
+            return
+        at = _log(value, widget.base)
+        widget.min, widget.max = (
+            min(widget.min, math.floor(at + 1e-9)), max(widget.max, math.ceil(at - 1e-9))
+        )  # fmt: skip
+    else:
+        widget.min, widget.max = min(widget.min, value), max(widget.max, value)
+    widget.value = int(value) if isinstance(widget, ipw.IntSlider) else float(value)
+
+
+def _read(declared: Quantity, raw: float) -> float:
+    """Return a slider's value as the state takes it: whole, or with three digits where it is log."""
+    if declared.integer:
+        return round(raw)
+    return float(f"{raw:.3g}") if declared.spans_decades else float(raw)
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """A widget, how the state's value is put into it, and when it is visible."""
+
+    widget: Any
+    put: Callable[[Any], None]
+    visible: Callable[[], bool] = lambda: True
+
+
+class Controls:
+    """All controls of an explorer, built once.
+
+    Parameters
+    ----------
+    state : ExplorerState
+        What they change, and what they follow.
+    failed : callable
+        Told of an `InputError` message, or of the empty string when a change was accepted.
+    """
+
+    def __init__(self, state: ExplorerState, failed: Callable[[str], None]) -> None:
+        self.state = state
+        self._failed = failed
+        self._busy = False
+        self._bound: dict[str, _Bound] = {}
+        boxes = []
+        for title, names in GROUPS.items():
+            heading = ipw.HTML(f'<h4 style="margin:2px 0 0 0">{title}</h4>')
+            rows = [heading, *self._menus(title)]
+            for name in names:
+                if name in _OPTIONAL:
+                    rows.append(self._switch(name))
+                rows.append(self._slider(name))
+            boxes.append(ipw.VBox(rows, layout={"margin": "0 0 4px 0"}))
+        self.undo = ipw.Button(description="Undo", tooltip="Take the last change back")
+        self.reset = ipw.Button(description="Reset", tooltip="Return to the first scenario")
+        for button, act in ((self.undo, state.undo), (self.reset, state.reset)):
+            button.layout.width = "100px"
+            button.on_click(lambda _, act=act: self._try(act))
+        self.box = ipw.VBox(
+            [*boxes, ipw.HBox([self.undo, self.reset])], layout={"width": "430px", "flex": "0 0 auto"}
+        )
+        self.follow(Change(frozenset()))
+        state.listen(self.follow)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the widget of a parameter."""
+        return self._bound[name].widget
+
+    def __iter__(self) -> Any:
+        return iter(self._bound)
+
+    def follow(self, change: Change) -> None:
+        """Bring every control to the state's values, without a change coming back."""
+        if change.plot:
+            return
+        before, self._busy = self._busy, True
+        try:
+            for bound in self._bound.values():
+                shown = bound.visible()
+                bound.widget.layout.display = None if shown else "none"
+                if shown:
+                    bound.put(None)
+            self.undo.disabled = not self.state.can_undo
+        finally:
+            self._busy = before
+
+    def _try(self, act: Callable[[], Any]) -> None:
+        try:
+            act()
+        except PerfmodelError as error:
+            self._failed(str(error))
+            # The refused value must not stay on the slider: what is seen is what is computed.
+            self.follow(Change(frozenset()))
+        else:
+            self._failed("")
+
+    def _bind(
+        self, name: str, widget: Any, put: Callable[[Any], None],
+        read: Callable[[Any], Any] = lambda value: value,
+        visible: Callable[[], bool] = lambda: True, target: str | None = None,
+    ) -> Any:  # fmt: skip
+        def moved(event: dict[str, Any]) -> None:
+            if not self._busy:
+                self._try(lambda: self.state.set(target or name, read(event["new"])))
+
+        widget.observe(moved, names="value")
+        self._bound[name] = _Bound(widget, put, visible)
+        return widget
+
+    def _slider(self, name: str) -> Any:
+        declared = SCENARIO[name]
+        widget = slider(declared, self.state.remembered(name))
+
+        def put(_: Any) -> None:
+            value = self.state.value(name)
+            # A whole number lies between two doublings: do not move the handle for its rounding.
+            if value is not None and _read(declared, widget.value) != value:
+                _place(widget, value)
+
+        def visible() -> bool:
+            if name in _OPTIONAL:
+                return bool(self.state.value(name) != _OPTIONAL[name][1])
+            if name == "io_us":
+                return bool(self.state.value("io_share"))
+            return self.state.value(name) is not None
+
+        return self._bind(name, widget, put, lambda raw: _read(declared, raw), visible)
+
+    def _switch(self, name: str) -> Any:
+        """Return the checkbox of a mechanism that can be absent."""
+        text, absent = _OPTIONAL[name]
+        declared = SCENARIO[name]
+        widget = ipw.Checkbox(
+            description=text, indent=False, tooltip=declared.meaning,
+            layout={"margin": "0 0 0 142px", "width": "260px"},
+        )  # fmt: skip
+
+        def put(_: Any) -> None:
+            widget.value = self.state.value(name) != absent
+
+        def read(on: bool) -> Any:
+            return _read(declared, self._bound[name].widget.value) if on else absent
+
+        return self._bind(f"{name}_set", widget, put, read, target=name)
+
+    def _menu(self, name: str, text: str, options: Any, tooltip: str) -> Any:
+        widget = ipw.Dropdown(
+            description=text, options=options, tooltip=tooltip, style=_LABEL,
+            value=self.state.value(name), layout={"width": "340px"},
+        )  # fmt: skip
+
+        def put(_: Any) -> None:
+            value = self.state.value(name)
+            if value not in widget.options:
+                widget.options = (*widget.options, value)
+            widget.value = value
+
+        return self._bind(name, widget, put)
+
+    def _population(self, name: str, text: str, closed: str, opened: str) -> Any:
+        widget = ipw.ToggleButtons(
+            description=text, options=[(closed, False), (opened, True)],
+            value=self.state.value(name), style={"button_width": "120px", **_LABEL},
+            tooltips=["as many threads as below, each thinks between two turns",
+                      "a rate, whatever happened before"],
+        )  # fmt: skip
+
+        def put(_: Any) -> None:
+            widget.value = self.state.value(name)
+
+        return self._bind(name, widget, put)
+
+    def _menus(self, title: str) -> list[Any]:
+        if title == "Call":
+            huge = ipw.Checkbox(
+                description="2 MiB (huge) entries", indent=False,
+                layout={"margin": "0 0 0 142px", "width": "260px"},
+            )
+
+            def put(_: Any) -> None:
+                huge.value = self.state.value("huge")
+
+            transition = self._menu("transition", "transition", TRANSITIONS,
+                                    "old and new protection; only mprotect has one")  # fmt: skip
+            return [
+                self._menu("operation", "operation", OPERATIONS, "the system call"),
+                transition,
+                self._bind("huge", huge, put),
+            ]
+        if title == "Faults":
+            return [self._population("faults_open", "faults are", "threads", "open stream")]
+        if title == "Writers":
+            return [self._population("writers_open", "calls are", "threads", "open stream")]
+        releases = tuple(dict.fromkeys((*RELEASES, self.state.value("kernel"))))
+        return [
+            self._menu("machine", "machine", self.state.machines, "calibrated costs"),
+            self._menu("kernel", "kernel", releases, "which release's rules"),
+        ]

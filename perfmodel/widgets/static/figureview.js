@@ -1,0 +1,57 @@
+// Shows PNG bytes. data-rev changes only once the new picture is decoded and shown, so that whoever
+// waits for it (a test, a script) needs no pause.
+function render({ model, el }) {
+  const img = document.createElement("img");
+  img.className = "perfmodel-figure";
+  img.style.maxWidth = "100%";
+  const spoken = document.createElement("div");
+  spoken.setAttribute("role", "status");
+  spoken.setAttribute("aria-live", "polite");
+  spoken.style.cssText = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)";
+  el.append(img, spoken);
+  let url = null;
+  let timer = 0;
+
+  const draw = async () => {
+    const rev = model.get("rev");
+    if (!rev) return;
+    const next = URL.createObjectURL(new Blob([model.get("png")], { type: "image/png" }));
+    const probe = new Image();
+    probe.src = next;
+    try {
+      await probe.decode();
+    } catch {
+      URL.revokeObjectURL(next);
+      return;
+    }
+    if (rev !== model.get("rev")) {
+      // A newer picture is on its way.
+      URL.revokeObjectURL(next);
+      return;
+    }
+    img.src = next;
+    img.width = model.get("width");
+    img.alt = model.get("alt");
+    if (url) URL.revokeObjectURL(url);
+    url = next;
+    // A screen reader hears the end of a drag, not each step of it.
+    clearTimeout(timer);
+    timer = setTimeout(() => { spoken.textContent = model.get("summary"); }, 500);
+    requestAnimationFrame(() => { img.dataset.rev = String(rev); });
+  };
+
+  model.on("change:rev", draw);
+  draw();
+  const ratio = window.devicePixelRatio || 1;
+  if (ratio !== model.get("dpr")) {
+    model.set("dpr", ratio);
+    model.save_changes();
+  }
+  return () => {
+    model.off("change:rev", draw);
+    if (url) URL.revokeObjectURL(url);
+    clearTimeout(timer);
+  };
+}
+
+export default { render };

@@ -1,0 +1,152 @@
+"""A prediction as HTML: the verdict, the table of policies, the table of phases. Words only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from perfmodel.prediction import LEVEL, Prediction
+from perfmodel.scenario import Policy
+from perfmodel.verdict import time_text
+
+__all__ = ["phase_table", "policy_table", "verdict_html", "warnings_html"]
+
+#: Colour of an answer's badge, dark enough for white text; the word itself says the same.
+_BADGE = {
+    "unsafe": "#a33e00", "pays": "#00654a", "costs": "#8a3b00", "lost in the noise": "#4d4d4d",
+}  # fmt: skip
+
+_CELL = "padding:2px 8px;text-align:right;white-space:nowrap"
+_HEAD = "padding:2px 8px;text-align:right;vertical-align:bottom;font-weight:600;line-height:1.2"
+_FIRST = _CELL.replace("right", "left", 1)
+
+
+def verdict_html(prediction: Prediction, *, pending: bool = False) -> str:
+    """Return the verdict, safety first.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        What to tell.
+    pending : bool
+        Whether the prediction holds the central estimate alone, with the interval to come: the
+        verdict itself rests on the interval and is not given then.
+    """
+    verdict = prediction.verdict
+    if not pending:
+        colour = _BADGE.get(verdict.answer, "#4d4d4d")
+        badge = verdict.answer.upper()
+        text = escape(verdict.sentence)
+    else:
+        colour, badge = "#4d4d4d", "COMPUTING"
+        try:
+            result = prediction[verdict.policy]
+        except KeyError:
+            text = "central estimate: nothing to compare"
+        else:
+            safe = "safe" if result.safety.safe else "unsafe"
+            text = (
+                f"central estimate: {escape(verdict.policy)} ({safe}) saves"
+                f" {time_text(float(result.net_gain[0]))} of thread time a call."
+                " The interval and the verdict follow."
+            )
+    return (
+        f'<div class="perfmodel-verdict" data-answer="{escape(verdict.answer)}"'
+        f' data-pending="{int(pending)}" style="line-height:1.35">'
+        f'<strong style="background:{colour};color:#fff;padding:1px 8px;border-radius:3px;'
+        f'margin-right:8px">{escape(badge)}</strong><span>{text}</span></div>'
+    )
+
+
+def warnings_html(warnings: Sequence[str]) -> str:
+    """Return what limits the answer as a list; empty where nothing does."""
+    if not warnings:
+        return ""
+    items = "".join(f"<li>{escape(w)}</li>" for w in warnings)
+    return (
+        '<div class="perfmodel-warnings" style="font-size:12px;line-height:1.3">'
+        f'<strong>Where this answer is weak</strong><ul style="margin:2px 0">{items}</ul></div>'
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Sequence[str]], caption: str, name: str) -> str:
+    top = "".join(
+        f'<th scope="col" style="{_HEAD if i else _FIRST}">{text}</th>'
+        for i, text in enumerate(head)
+    )
+    body = "".join(
+        "<tr>"
+        + f'<th scope="row" style="{_FIRST};font-weight:600">{row[0]}</th>'
+        + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<table class="perfmodel-{name}" style="border-collapse:collapse;font-size:12px;'
+        'font-variant-numeric:tabular-nums;line-height:1.5">'
+        f'<caption style="text-align:left;caption-side:top;padding:2px 8px">{escape(caption)}'
+        f"</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def policy_table(prediction: Prediction, *, pending: bool = False) -> str:
+    """Return the table of policies: net gain with interval, probability, waits, holds.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        One row a policy.
+    pending : bool
+        Whether the prediction holds the central estimate alone.
+    """
+    rows = []
+    for result in prediction.results:
+        answer = result.answer
+        name = escape(result.policy.value)
+        if result.reason:
+            rows.append((name, "does not apply", *[""] * 7))
+            continue
+        estimate, low, high = result.interval()
+        reference = result.policy is Policy.NONE
+        between = "…" if pending else f"{time_text(low)} to {time_text(high)}"
+        pays = "…" if pending else f"{result.p_pays:.2f}"
+        rows.append((
+            name,
+            "safe" if result.safety.safe else "<strong>unsafe</strong>",
+            "0 (reference)" if reference else time_text(estimate),
+            "" if reference or not math.isfinite(estimate) else between,
+            "" if reference or not math.isfinite(estimate) else pays,
+            time_text(float(answer.wait_mean[0])),
+            time_text(float(answer.wait_quantiles[0.99][0])),
+            time_text(float(result.hold.exclusive[0])),
+            time_text(float(result.hold.shared[0])),
+        ))  # fmt: skip
+    head = ("policy", "stale TLB", "net gain<br>a call", f"{100 * LEVEL:g} %<br>interval",
+            "P(pays)", "fault wait<br>mean", "fault wait<br>p99", "hold<br>exclusive",
+            "hold<br>shared")  # fmt: skip
+    return _table(head, rows, "Policies: thread time a call, and who waits", "policies")
+
+
+def phase_table(*cases: tuple[str, Prediction], policy: Policy = Policy.NONE) -> str:
+    """Return the phases of a call, one column a case.
+
+    Parameters
+    ----------
+    *cases : tuple of (str, Prediction)
+        Title and prediction of each column.
+    policy : Policy
+        Whose hold to take apart.
+    """
+    pieces: dict[tuple[str, str], list[str]] = {}
+    for column, (_, prediction) in enumerate(cases):
+        for phase in prediction[policy].hold.phases:
+            row = pieces.setdefault((phase.name, phase.mode), ["0 ns"] * len(cases))
+            row[column] = time_text(float(phase.ns[0]))
+    rows = [(escape(name.replace("_", " ")), mode, *texts)
+            for (name, mode), texts in pieces.items()]  # fmt: skip
+    for mode in ("exclusive", "shared"):
+        totals = (time_text(float(getattr(p[policy].hold, mode)[0])) for _, p in cases)
+        rows.append((f"all {mode}", mode, *totals))
+    head = ("phase", "lock", *(escape(title) for title, _ in cases))
+    return _table(head, rows, f"One call under policy {policy.value}", "phases")
