@@ -58,7 +58,7 @@ def normalise(notebook: Any) -> Any:
             continue
         number += 1
         cell["execution_count"] = number
-        cell["outputs"] = [o for o in map(_kept, cell.outputs) if o is not None]
+        cell["outputs"] = [o for o in map(_kept, _joined(cell.outputs)) if o is not None]
         for output in cell.outputs:
             if output.output_type == "execute_result":
                 output["execution_count"] = number
@@ -70,6 +70,19 @@ def normalise(notebook: Any) -> Any:
     )
     nbformat.validate(notebook)
     return notebook
+
+
+def _joined(outputs: Any) -> list[Any]:
+    """Join printed text that arrived in several messages: how many is a matter of timing."""
+    joined: list[Any] = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last is not None and output.output_type == last.output_type == "stream" \
+                and output.name == last.name:  # fmt: skip
+            last["text"] += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _kept(output: Any) -> Any:

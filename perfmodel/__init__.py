@@ -1,4 +1,4 @@
-"""Analytical performance models of Linux mmap_lock: when would a downgrade in mprotect pay?
+"""Analytical performance models of Linux mmap_lock: when a downgrade in mprotect would pay.
 
 The names below are imported when they are first used, so that ``import perfmodel`` stays quick.
 """
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from perfmodel.breakeven import BreakEven, break_even
-    from perfmodel.fit import Calibration, calibrate
     from perfmodel.errors import InputError, ModelWarning, PerfmodelError
+    from perfmodel.fit import Calibration, calibrate
     from perfmodel.kernel import Kernel
     from perfmodel.machine import Machine
     from perfmodel.prediction import Prediction, predict

@@ -161,16 +161,14 @@ def _grid(declared: Quantity, scenario: Scenario, over: str, points: int) -> NDA
         high = min(high, scenario.cpus - 1)
     if high <= low:
         return np.array([low], dtype=float)
-    if declared.spans_decades:
-        grid = np.geomspace(low, high, points)
-    else:
-        grid = np.linspace(low, high, points)
+    spread = np.geomspace if declared.spans_decades else np.linspace
+    grid = spread(low, high, points)
     return np.unique(np.round(grid)) if declared.integer else grid
 
 
 def _with(scenario: Scenario, over: str, value: float) -> Scenario:
     path, name = PARAMETERS[over]
-    number: float = int(round(value)) if SCENARIO[name].integer else float(value)
+    number: float = round(value) if SCENARIO[name].integer else float(value)
     changes: dict[str, Any] = {path: number}
     # A swept rate replaces the population, and the other way round.
     if over == "fault_rate":

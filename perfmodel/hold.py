@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
     from perfmodel.equations.equation import Equation
 
-__all__ = ["ACTUAL_POLICY", "Hold", "Phase", "facts", "frees_page_tables", "hold", "not_applicable", "pieces", "shares"]
+__all__ = [
+    "ACTUAL_POLICY",
+    "Hold",
+    "Phase",
+    "facts",
+    "frees_page_tables",
+    "hold",
+    "not_applicable",
+    "pieces",
+    "shares",
+]
 
 FloatArray = Any
 
@@ -61,9 +71,7 @@ def frees_page_tables(operation: str) -> bool:
     return operation in ("munmap", "mremap_shrink")
 
 
-def facts(
-    kernel: Kernel, call: Call, policy: Policy, remote_cpus: float
-) -> dict[str, float]:
+def facts(kernel: Kernel, call: Call, policy: Policy, remote_cpus: float) -> dict[str, float]:
     """Return what the equations of the hold need to know of a call, by symbol name.
 
     Parameters
@@ -119,8 +127,11 @@ def facts(
 
 
 def pieces(
-    operation: str, constants: Mapping[str, FloatArray], given: Mapping[str, FloatArray],
-    *, unchanged: FloatArray = False,
+    operation: str,
+    constants: Mapping[str, FloatArray],
+    given: Mapping[str, FloatArray],
+    *,
+    unchanged: FloatArray = False,
 ) -> dict[str, NDArray[np.float64]]:
     """Return the duration of every piece of a call in ns.
 

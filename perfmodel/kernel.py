@@ -86,7 +86,9 @@ def _parse(release: str) -> Release:
     match = re.match(r"^v?(\d+)\.(\d+)(?:\D.*|\.\d.*)?$", release.strip())
     if match is None:
         raise InputError(
-            f"{release!r} is not a kernel release", field="kernel", expected="for instance 5.11 or 6.18"
+            f"{release!r} is not a kernel release",
+            field="kernel",
+            expected="for instance 5.11 or 6.18",
         )
     return int(match[1]), int(match[2])
 
@@ -221,8 +223,11 @@ class Kernel:
 
     @property
     def cut_points(self) -> tuple[str, ...]:
-        """The places where mprotect could downgrade: K0 before the walk of the last VMA, K1 before
-        the flush, K2 after it. K1 covers only the last VMA's flush where the flush is in the loop."""
+        """The places where mprotect could downgrade.
+
+        K0 before the walk of the last VMA, K1 before the flush, K2 after it. K1 covers only the
+        last VMA's flush where the flush is in the loop.
+        """
         return ("K0", "K1", "K2")
 
     def sources(self) -> dict[str, str]:

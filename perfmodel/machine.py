@@ -267,7 +267,9 @@ class Machine:
                              expected=f"a {SCHEMA} profile") from None  # fmt: skip
         schema = head.get("schema") if isinstance(head, dict) else None
         if schema != SCHEMA:
-            raise InputError(f"the schema is {schema!r}", file=file, field="schema", expected=SCHEMA)
+            raise InputError(
+                f"the schema is {schema!r}", file=file, field="schema", expected=SCHEMA
+            )
         try:
             profile = msgspec.convert(head, _Profile)
         except msgspec.ValidationError as error:

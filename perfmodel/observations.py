@@ -158,8 +158,13 @@ class ObservationTable:
     def __len__(self) -> int:
         return len(self.groups)
 
-    def select(self, *, operation: str | Sequence[str] | None = None,
-               phase: str | Sequence[str] | None = None, **conditions: Any) -> ObservationTable:
+    def select(
+        self,
+        *,
+        operation: str | Sequence[str] | None = None,
+        phase: str | Sequence[str] | None = None,
+        **conditions: Any,
+    ) -> ObservationTable:
         """Return the groups that match every given name; a callable condition is a predicate."""
 
         def among(value: str, wanted: str | Sequence[str] | None) -> bool:
@@ -174,8 +179,11 @@ class ObservationTable:
                 for name, wanted in conditions.items()
             )  # fmt: skip
 
-        kept = tuple(g for g in self.groups
-                     if among(g.operation, operation) and among(g.phase, phase) and holds(g))
+        kept = tuple(
+            g
+            for g in self.groups
+            if among(g.operation, operation) and among(g.phase, phase) and holds(g)
+        )
         return ObservationTable(kept, self.reports, self.machines)
 
     def to_frame(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -169,9 +169,7 @@ def _account(
 
 def _central(held: Hold) -> Hold:
     """Return a hold with its first draw, the estimate, alone."""
-    return replace(
-        held, exclusive=held.exclusive[:1], shared=held.shared[:1], call=held.call[:1]
-    )
+    return replace(held, exclusive=held.exclusive[:1], shared=held.shared[:1], call=held.call[:1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +207,7 @@ class Prediction:
 
         results = self.results
         stack: dict[str, tuple[tuple[str, ...], Any, str]] = {}
-        for name, unit, pick in (
+        picks: tuple[tuple[str, str, Callable[[PolicyResult], Any]], ...] = (
             ("exclusive", "ns", lambda r: r.hold.exclusive),
             ("shared", "ns", lambda r: r.hold.shared),
             ("call", "ns", lambda r: r.hold.call),
@@ -220,7 +218,8 @@ class Prediction:
             ("call_throughput", "1/s", lambda r: r.answer.call_rate * 1e9),
             ("lost_time", "ns", lambda r: r.lost_time),
             ("net_gain", "ns", lambda r: r.net_gain),
-        ):
+        )
+        for name, unit, pick in picks:
             arrays = np.broadcast_arrays(*(pick(r) for r in results), results[0].net_gain)[:-1]
             stack[name] = (("policy", "draw"), np.stack(arrays), unit)
         levels = list(results[0].answer.wait_quantiles)

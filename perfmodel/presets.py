@@ -6,11 +6,13 @@ was read, [A] abstract only, [assumed] chosen here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perfmodel.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["PRESETS", "Preset", "preset"]
 

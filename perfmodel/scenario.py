@@ -20,7 +20,16 @@ from perfmodel.kernel import Kernel
 from perfmodel.machine import Machine
 from perfmodel.quantities import SCENARIO
 
-__all__ = ["OPERATIONS", "TRANSITIONS", "Call", "Faults", "Policy", "Scenario", "Writers", "affected_share"]
+__all__ = [
+    "OPERATIONS",
+    "TRANSITIONS",
+    "Call",
+    "Faults",
+    "Policy",
+    "Scenario",
+    "Writers",
+    "affected_share",
+]
 
 OPERATIONS = ("mprotect", "munmap", "mremap_shrink", "uffd_writeprotect", "madvise")
 TRANSITIONS = (
@@ -352,7 +361,9 @@ class Scenario:
             places = [part] if part else [
                 p for p in inner if key in {f.name for f in fields(getattr(self, p))}
             ]  # fmt: skip
-            if part and (part not in inner or key not in {f.name for f in fields(getattr(self, part))}):
+            if part and (
+                part not in inner or key not in {f.name for f in fields(getattr(self, part))}
+            ):
                 places = []
             if not places:
                 raise InputError(f"a scenario has no parameter {name!r}", field=name)

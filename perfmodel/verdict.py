@@ -91,10 +91,8 @@ def time_text(ns: float) -> str:
     return f"{ns:.3g} ns"
 
 
-def _calls_to_detect(
-    scenario: Scenario, before: PolicyResult, after: PolicyResult
-) -> float:
-    """Calls per arm to see the change of the blocked time, the wait for the lock as a control."""
+def _calls_to_detect(scenario: Scenario, before: PolicyResult, after: PolicyResult) -> float:
+    """Return the calls per arm to see the change of the blocked time, the wait as a control."""
     from perfmodel.equations.noise import calls_to_detect
 
     rate = scenario.faults.rate_per_ns
@@ -115,9 +113,7 @@ def _calls_to_detect(
     return float(np.asarray(found.calls_controlled))
 
 
-def _share_of_thread_time(
-    scenario: Scenario, before: PolicyResult, after: PolicyResult
-) -> float:
+def _share_of_thread_time(scenario: Scenario, before: PolicyResult, after: PolicyResult) -> float:
     """Net gain of a call over the time of all threads between two calls.
 
     An open stream of faults is taken to come from as many threads as there are CPUs.

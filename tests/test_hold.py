@@ -121,9 +121,7 @@ def test_dropping_the_lock_for_each_vma_costs_lookups_and_operations(machine: Ma
     names = {p.name: p.ns[0] for p in none.phases}
     again = {p.name: p.ns[0] for p in every.phases}
     assert again["find"] == pytest.approx(8 * machine.value("find_vma"))
-    assert names["find"] == pytest.approx(
-        machine.value("find_vma") + 7 * machine.value("vma_step")
-    )
+    assert names["find"] == pytest.approx(machine.value("find_vma") + 7 * machine.value("vma_step"))
 
 
 def test_userfaultfd_flushes_each_vma(machine: Machine) -> None:
@@ -136,9 +134,7 @@ def test_an_unknown_constant_spoils_only_what_needs_it(machine: Machine) -> None
     constants["huge_pte"] = Constant(value=None, unit="ns", source="none", reason="no huge pages")
     names = [n for n in machine.covariance_names if n != "huge_pte"]
     keep = [i for i, n in enumerate(machine.covariance_names) if n != "huge_pte"]
-    other = Machine(
-        "x", constants, tuple(names), machine.covariance[np.ix_(keep, keep)]
-    )
+    other = Machine("x", constants, tuple(names), machine.covariance[np.ix_(keep, keep)])
     assert np.isfinite(hold(_scenario(other, pages=512), Policy.NONE).call).all()
     assert np.isnan(hold(_scenario(other, pages=512, huge=True), Policy.NONE).call).all()
 
@@ -146,7 +142,10 @@ def test_an_unknown_constant_spoils_only_what_needs_it(machine: Machine) -> None
 def test_blocked_threads_need_no_interrupt_unless_page_tables_are_freed(machine: Machine) -> None:
     def shootdown(**call: object) -> float:
         scenario = Scenario(
-            machine, Kernel("6.1"), Call(**call), Faults(threads=4, think_us=5.0)  # type: ignore[arg-type]
+            machine,
+            Kernel("6.1"),
+            Call(**call),
+            Faults(threads=4, think_us=5.0),  # type: ignore[arg-type]
         )
         held = hold(scenario, Policy.NONE)
         return float(next(p.ns[0] for p in held.phases if p.name == "shootdown"))

@@ -15,7 +15,9 @@ from perfmodel.verdict import CUTS
 RELEASES = ["5.10", "5.11", "5.19", "6.1", "6.4", "6.18"]
 
 
-def _predict(machine: Machine, release: str = "5.11", draws: int = 40, **more: object) -> pm.Prediction:
+def _predict(
+    machine: Machine, release: str = "5.11", draws: int = 40, **more: object
+) -> pm.Prediction:
     return pm.predict(Scenario(machine, release, **more), draws=draws)  # type: ignore[arg-type]
 
 
@@ -122,7 +124,9 @@ def test_conservation_of_a_faulting_threads_time(machine: Machine) -> None:
     faults = Faults(threads=8, think_us=10.0)
     prediction = _predict(machine, call=Call(pages=512), faults=faults)
     for result in prediction.results:
-        cycle = 10_000 + prediction.scenario.machine.value("fault_hold") + result.answer.wait_mean[0]
+        cycle = (
+            10_000 + prediction.scenario.machine.value("fault_hold") + result.answer.wait_mean[0]
+        )
         assert result.answer.fault_rate[0] * cycle == pytest.approx(8, rel=1e-6)
 
 

@@ -5,17 +5,26 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from perfmodel import __version__
 from perfmodel.cli import (
-    break_even, calibrate, figures, machine, measure, predict, read, report,
-)  # fmt: skip
-from perfmodel.cli.output import note
+    break_even,
+    calibrate,
+    figures,
+    machine,
+    measure,
+    predict,
+    read,
+    report,
+)
+from perfmodel.cli.output import note, paragraphs
 from perfmodel.errors import PerfmodelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["app", "main"]
 
@@ -24,7 +33,7 @@ FAILED, BAD_INPUT = 1, 2
 
 #: typer carries its own copy of click, or takes the installed one: ask it for the base of its
 #: usage errors and do not name either.
-_USAGE_ERROR = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
+_USAGE_ERROR: Any = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
 
 app = typer.Typer(
     name="perfmodel",
@@ -42,21 +51,22 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """When would it pay for mprotect to downgrade mmap_lock?
+    """Say when it would pay for mprotect to downgrade mmap_lock.
 
     Analytical models, calibrated on measured hardware. Exit status: 0, or 1 if the answer is a
     failure (such as a held-out check that fell short), or 2 if the input is wrong.
     """
 
 
+app.callback(help=paragraphs(_root))(_root)
+
 for _verb in (predict, break_even, measure, read, calibrate, figures, report):
-    app.command(_verb.NAME, epilog=_verb.EPILOG)(_verb.command)
+    app.command(_verb.NAME, help=paragraphs(_verb.command), epilog=_verb.EPILOG)(_verb.command)
 app.add_typer(machine.app, name="machine")
 
 
@@ -81,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = command.main(words or ["--help"], prog_name="perfmodel", standalone_mode=False)
             sys.stdout.flush()
     except _USAGE_ERROR as error:
-        return _refuse(error.format_message())  # type: ignore[attr-defined]
+        return _refuse(error.format_message())
     except PerfmodelError as error:
         return _refuse(str(error))
     except BrokenPipeError:

@@ -34,9 +34,7 @@ def command(
     points: Annotated[
         str, typer.Option("--points", help=help_text(POINTS), metavar="NUMBER")
     ] = "41",
-    draws: Annotated[
-        str, typer.Option("--draws", help=help_text(DRAWS), metavar="NUMBER")
-    ] = "100",
+    draws: Annotated[str, typer.Option("--draws", help=help_text(DRAWS), metavar="NUMBER")] = "100",
     as_json: JsonOption = False,
 ) -> None:
     """Find the values of one parameter at which a downgrade begins or ceases to pay."""

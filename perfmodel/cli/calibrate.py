@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perfmodel.cli.output import (
-    JsonOption, check_target, note, show, show_json, stages, write_text,
-)  # fmt: skip
+    JsonOption,
+    check_target,
+    note,
+    show,
+    show_json,
+    stages,
+    write_text,
+)
 from perfmodel.cli.values import THRESHOLD, help_text, number
 from perfmodel.errors import InputError
 
@@ -115,9 +121,7 @@ def _calibrate(
     later = _read(held_out) if held_out else None
     if later is not None:
         _refuse_shared(table, later)
-    calibration = calibrate(
-        table, name=name, description=description, kernel=rules, progress=tell
-    )
+    calibration = calibrate(table, name=name, description=description, kernel=rules, progress=tell)
     if later is None:
         return calibration, None
     tell("held-out check")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,7 +23,7 @@ def list_profiles(*, as_json: JsonOption = False) -> None:
     from perfmodel.report.blocks import Column, Table, Text
     from perfmodel.report.numbers import error_text
 
-    found = []
+    found: list[dict[str, Any]] = []
     for name, path in shipped_profiles().items():
         machine = Machine.load(path)
         state = machine.state.get("machine") or {}

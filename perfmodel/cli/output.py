@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from perfmodel.report.blocks import Block
 
 __all__ = [
-    "JsonOption", "bar", "check_target", "note", "show", "show_json", "stages", "write_text",
+    "JsonOption", "bar", "check_target", "note", "paragraphs", "show", "show_json", "stages",
+    "write_text",
 ]  # fmt: skip
 
 #: The option that every verb has.
@@ -31,6 +33,13 @@ JsonOption = Annotated[
 
 #: Width of what is piped: a mail, a terminal of a kernel engineer.
 PIPED_WIDTH = 100
+
+
+def paragraphs(verb: Callable[..., Any]) -> str:
+    """Return a verb's docstring with each paragraph on one line: the help breaks lines itself."""
+    return "\n\n".join(
+        " ".join(p.split()) for p in inspect.cleandoc(verb.__doc__ or "").split("\n\n")
+    )
 
 
 def note(text: str) -> None:
@@ -71,8 +80,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def stages() -> Iterator[Callable[[str], None]]:
-    """Give a function that says what is being done: a status line on a terminal, else one line a
-    stage on stderr."""
+    """Give a function that says what is being done: a status line or, piped, one line a stage."""
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)

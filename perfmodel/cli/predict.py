@@ -21,9 +21,7 @@ EPILOG = (
 def command(
     typed: dict[str, Any],
     *,
-    draws: Annotated[
-        str, typer.Option("--draws", help=help_text(DRAWS), metavar="NUMBER")
-    ] = "400",
+    draws: Annotated[str, typer.Option("--draws", help=help_text(DRAWS), metavar="NUMBER")] = "400",
     as_json: JsonOption = False,
 ) -> None:
     """Say whether a downgrade would pay: is it safe, what each policy costs, and how sure that is.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  (typer reads the annotations)
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 NAME = "read"
 EPILOG = "Example: perfmodel read trace.txt results/ --json"
 
-_TICK = Quantity("tick_ns", "tick", "ns", (1e-6, 1e9), (0.2, 10), "length of a clock tick", "caller")
+_TICK = Quantity(
+    "tick_ns", "tick", "ns", (1e-6, 1e9), (0.2, 10), "length of a clock tick", "caller"
+)
 
 #: Skipped lines shown of one file; --json has all.
 _SKIPPED_SHOWN = 10

@@ -72,7 +72,10 @@ class Option:
         info = typer.Option(flags, help=words, rich_help_panel=self.panel, metavar=shown,
                             show_default=False)  # fmt: skip
         return inspect.Parameter(
-            self.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, info]
+            self.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[kind, info],
         )
 
 
@@ -127,7 +130,7 @@ def with_scenario(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     The verb's own parameters follow, keyword only, as typer reads them.
     """
-    own = [p for p in inspect.signature(verb, eval_str=True).parameters.values()][1:]
+    own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]
 
     @functools.wraps(verb)
     def command(**given: Any) -> Any:
@@ -136,7 +139,7 @@ def with_scenario(verb: Callable[..., Any]) -> Callable[..., Any]:
 
     # typer asks the function's signature and its hints; both must tell of the added options.
     parameters = [*(o.parameter() for o in OPTIONS), *own]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature(parameters)
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     del command.__wrapped__  # type: ignore[attr-defined]
     return command
@@ -155,9 +158,13 @@ def load_machine(name: str | None) -> Any:
     if name is None:
         shipped = shipped_profiles()
         if not shipped:
-            raise InputError("no profile is shipped", field="--machine", expected="a profile's file")
-        name = next(iter(shipped))
-        note(f"machine: {name}, the first shipped profile (choose with --machine)")
+            raise InputError(
+                "no profile is shipped", field="--machine", expected="a profile's file"
+            )
+        first = next(iter(shipped))
+        machine = Machine.load(first)
+        note(f"machine: {first}, the first shipped profile (choose with --machine)")
+        return machine
     try:
         return Machine.load(name)
     except InputError as error:

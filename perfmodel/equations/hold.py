@@ -74,7 +74,10 @@ _merge_cost = merges * (_c("merge") + anon * _c("anon_unlink"))
 
 enter = _piece("enter", "T_{enter}", "enter and leave the kernel", _c("syscall"))
 locked = _piece(
-    "locked", "T_{lock}", "take, downgrade and release the uncontended lock", lock_ops * _c("rmw_local")
+    "locked",
+    "T_{lock}",
+    "take, downgrade and release the uncontended lock",
+    lock_ops * _c("rmw_local"),
 )
 find = _piece(
     "find",

@@ -1,0 +1,32 @@
+"""The figures of the write-up: each one module with its data, its drawing and its caption.
+
+To add a figure, write a module with a ``FIGURE`` (see :class:`perfmodel.figures.kind.Kind`) and add
+its line to `FIGURES`. A notebook draws one into a figure of its own::
+
+    from perfmodel.figures import break_even_map, new_figure
+
+    figure = new_figure(*break_even_map.FIGURE.size)
+    break_even_map.draw(break_even_map.data_for(machine), figure)
+"""
+
+from __future__ import annotations
+
+from perfmodel.figures import (
+    break_even_map,
+    hold_phases,
+    measured_against_predicted,
+    natural_experiment,
+)
+from perfmodel.figures.kind import Inputs, Kind
+from perfmodel.figures.style import FORMATS, new_figure, render
+from perfmodel.figures.writing import write_all
+
+__all__ = ["FIGURES", "FORMATS", "Inputs", "Kind", "new_figure", "render", "write_all"]
+
+#: In the order of the write-up.
+FIGURES: tuple[Kind, ...] = (
+    hold_phases.FIGURE,
+    natural_experiment.FIGURE,
+    break_even_map.FIGURE,
+    measured_against_predicted.FIGURE,
+)

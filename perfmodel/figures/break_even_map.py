@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.gain_grid import MARKS, Mark, Panel, panel_for
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
-    BLACK, ORANGE, PAGE, VERMILLION, evidence, provenance, styled, us_text,
+    BLACK,
+    ORANGE,
+    PAGE,
+    VERMILLION,
+    evidence,
+    provenance,
+    styled,
+    us_text,
 )  # fmt: skip
-from perfmodel.hold import Hold, hold
 from perfmodel.kernel import Kernel
-from perfmodel.prediction import LEVEL, _account, lock_question
-from perfmodel.rwlock import solve
 from perfmodel.scenario import Call, Faults, Policy, Scenario
 from perfmodel.stale_tlb import safety
 from perfmodel.verdict import RUN_CV, RUNS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -33,73 +39,11 @@ __all__ = [
     "questions", "rows", "visible_share",
 ]  # fmt: skip
 
-#: Points of the map that a reader looks for: label, pages, faults a second.
-MARKS = (("1 page", 1, 50_000.0), ("64 MiB", 16384, 50_000.0))
-
-PAGES = (1, 65536)
-RATES = (10.0, 5e6)
-
-#: Pale vermillion: where the cut costs.
-COSTS = "#F7D9C4"
+#: Pale vermillion: where the cut costs. Grey: where there is no answer.
+COSTS, UNKNOWN = "#F7D9C4", "#D0D0D0"
 
 #: Levels of the share of thread time, as fractions.
 LEVELS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-
-
-@dataclass(frozen=True)
-class Mark:
-    """One named point of the map with its answer.
-
-    Parameters
-    ----------
-    label : str
-    pages : int
-    rate : float, 1/s
-    gain, low, high : float, ns
-        Net gain per call and its 90 % interval.
-    share : float
-        Of the process's thread time.
-    """
-
-    label: str
-    pages: int
-    rate: float
-    gain: float
-    low: float
-    high: float
-    share: float
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One map; arrays have the shape (rates, pages).
-
-    Parameters
-    ----------
-    title : str
-    scenario : Scenario
-        Everything but pages and rate.
-    pages, rates : ndarray
-        Axes; faults per second.
-    gain, low, high : ndarray, ns
-        Net gain per call: estimate and 90 % interval. NaN where unknown.
-    share : ndarray
-        Net gain over the time of all threads between two calls.
-    outside : ndarray of bool
-        Where the stated error does not hold.
-    marks : tuple of Mark
-    """
-
-    title: str
-    scenario: Scenario
-    pages: NDArray[np.float64]
-    rates: NDArray[np.float64]
-    gain: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    share: NDArray[np.float64]
-    outside: NDArray[np.bool_]
-    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True)
@@ -146,113 +90,6 @@ def questions(machine: Machine) -> tuple[tuple[str, Scenario], ...]:
     )  # fmt: skip
 
 
-def _at(scenario: Scenario, pages: float, rate: float) -> Scenario:
-    faults = replace(scenario.faults, rate=rate, threads=None, think_us=None)
-    return replace(
-        scenario, call=replace(scenario.call, pages=int(pages)), faults=faults
-    )
-
-
-def _joined(holds: list[Hold]) -> Hold:
-    """Put the holds of several sizes one after the other, as if they were draws."""
-    return replace(
-        holds[0],
-        exclusive=np.concatenate([h.exclusive for h in holds]),
-        shared=np.concatenate([h.shared for h in holds]),
-        call=np.concatenate([h.call for h in holds]),
-    )
-
-
-def _column(
-    scenario: Scenario, policy: Policy, pages: NDArray[np.float64], rate: float,
-    constants: Mapping[str, NDArray[np.float64]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:  # fmt: skip
-    """Net gain (pages, draws), share and region (pages,) at one fault rate.
-
-    What `predict` does, but all sizes at once and without the quantiles of the wait, which cost it
-    most of its time: a map has a thousand points.
-    """
-    from perfmodel.equations.account import LOST_TIME, NET_GAIN
-
-    draws = constants["syscall"].size
-    here = _at(scenario, pages[0], rate)
-    repeated = {name: np.tile(value, pages.size) for name, value in constants.items()}
-    held = {
-        p: _joined([hold(_at(scenario, n, rate), p, constants) for n in pages])
-        for p in (Policy.NONE, policy)
-    }
-    lost, answers = {}, {}
-    for p, h in held.items():
-        answers[p] = solve(lock_question(here, h, repeated), levels=())
-        account, _ = _account(here, answers[p], h, held[Policy.NONE], repeated)
-        lost[p] = LOST_TIME(**account)
-    gain = NET_GAIN(lost_time_none=lost[Policy.NONE], lost_time=lost[policy])
-    gain = np.broadcast_to(gain, (pages.size * draws,)).reshape(pages.size, draws)
-    before = answers[Policy.NONE]
-    first = slice(None, None, draws)
-    per_call = np.broadcast_to(before.call_rate, (pages.size * draws,))[first]
-    share = gain[:, 0] * per_call / here.cpus
-    blocked = np.broadcast_to(before.blocked, (pages.size * draws,))[first]
-    # An open stream that has more faults blocked at once than there are CPUs is no longer one: the
-    # threads that would make the next faults are themselves asleep.
-    outside = blocked > here.cpus
-    if here.writers.open or (here.writers.threads or 1) > 1:
-        for i, n in enumerate(pages):
-            point = _at(scenario, n, rate)
-            central = {name: value[:1] for name, value in constants.items()}
-            for p in held:
-                one = hold(point, p, central)
-                outside[i] |= bool(solve(lock_question(point, one, central), levels=()).broken)
-    return gain, share, outside
-
-
-def panel_for(
-    scenario: Scenario, *, title: str = "", policy: Policy = Policy.LAST_VMA, points: int = 25,
-    draws: int = 60, marks: tuple[tuple[str, int, float], ...] = MARKS,
-    progress: Callable[[float], None] = lambda _: None,
-) -> Panel:  # fmt: skip
-    """Compute one map.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        Everything but pages and fault rate.
-    title : str
-    policy : Policy
-        The cut to be judged.
-    points : int
-        Rates tried; sizes are the powers of two.
-    draws : int
-        Draws behind the band; 1 for none.
-    marks : tuple of (label, pages, rate)
-    progress : callable
-        Told the share done, 0 to 1.
-    """
-    low_exponent = math.ceil(math.log2(max(scenario.call.vmas, PAGES[0])))
-    pages = 2.0 ** np.arange(low_exponent, int(math.log2(PAGES[1])) + 1)
-    rates: NDArray[np.float64] = np.geomspace(*RATES, points).astype(np.float64)
-    constants = scenario.machine.draws(draws)
-    shape = (rates.size, pages.size)
-    gain, low, high, share = (np.full(shape, np.nan) for _ in range(4))
-    outside = np.zeros(shape, dtype=bool)
-    levels = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    with np.errstate(all="ignore"):
-        for i, rate in enumerate(rates):
-            drawn, share[i], outside[i] = _column(scenario, policy, pages, float(rate), constants)
-            gain[i] = drawn[:, 0]
-            low[i], high[i] = np.quantile(drawn, levels, axis=1)
-            progress((i + 1) / rates.size)
-        named = []
-        for label, n, rate in marks:
-            if n < scenario.call.vmas:
-                continue
-            drawn, part, _ = _column(scenario, policy, np.array([float(n)]), rate, constants)
-            ends = np.quantile(drawn[0], levels)
-            named.append(Mark(label, n, rate, float(drawn[0, 0]), float(ends[0]),
-                              float(ends[1]), float(part[0])))  # fmt: skip
-    return Panel(title, scenario, pages, rates, gain, low, high, share, outside, tuple(named))
-
-
 def data_for(
     machine: Machine, *, asked: tuple[tuple[str, Scenario], ...] | None = None,
     policy: Policy = Policy.LAST_VMA, points: int = 25, draws: int = 60,
@@ -296,8 +133,8 @@ def data_for(
 
 
 def _signed(ns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compress a gain of either sign, so that contours between grid points fall where they should."""
-    return np.arcsinh(ns)
+    """Compress a gain of either sign, so that contours fall right between grid points."""
+    return np.asarray(np.arcsinh(ns), dtype=np.float64)
 
 
 def _size_text(pages: float) -> str:
@@ -317,9 +154,7 @@ def _draw_panel(axes: Axes, panel: Panel, visible: float) -> Any:
     axes.set_xlabel("pages in the call (4 KiB each)")
     axes.xaxis.set_major_locator(LogLocator(base=16))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda v, _: f"{int(v)}\n{_size_text(v)}")
-    )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{int(v)}\n{_size_text(v)}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: _rate_text(v)))
     if not np.isfinite(panel.gain).any():
         axes.text(0.5, 0.5, "unknown: the profile lacks a constant\nthat this call needs",
@@ -331,10 +166,18 @@ def _draw_panel(axes: Axes, panel: Panel, visible: float) -> Any:
         x, y, np.ma.masked_invalid(np.log10(np.clip(panel.share, 1e-12, None))),
         levels=np.log10(LEVELS), colors=shades[1:], extend="both", zorder=0,
     )  # fmt: skip
+    axes.set_facecolor(UNKNOWN)
     _hatch(axes, panel)
     _band(axes, panel)
-    if panel.gain.min() < 0 < panel.gain.max():
-        axes.contourf(x, y, _signed(panel.gain), levels=[-np.inf, 0.0], colors=[COSTS], zorder=0.5)
+    if np.nanmin(panel.gain) < 0 < np.nanmax(panel.gain):
+        axes.contourf(
+            x,
+            y,
+            np.ma.masked_invalid(_signed(panel.gain)),
+            levels=[-np.inf, 0.0],
+            colors=[COSTS],
+            zorder=0.5,
+        )
         line = axes.contour(x, y, _signed(panel.gain), levels=[0.0], colors=[VERMILLION],
                             linewidths=1.8, zorder=3)  # fmt: skip
         _label(axes, line, "costs", VERMILLION, above=False)
@@ -454,9 +297,10 @@ def caption(spec: Spec) -> str:
         f" {spec.panels[0].scenario.call.operation} {spec.panels[0].scenario.call.transition}, over"
         " the size of the call and the faults of the whole process; colour: as a share of the"
         " process's thread time."
-        " Solid line: break-even, with its 90 % band from the calibration's covariance. Dashed line:"
-        f" {100 * spec.visible:.2g} %, what an A/B test of {RUNS} runs an arm sees when runs vary by"
-        f" {100 * RUN_CV:g} %; between the two lines the gain is real and lost in the noise."
+        " Solid line: break-even, with its 90 % band from the calibration's covariance. Dashed"
+        f" line: {100 * spec.visible:.2g} %, what an A/B test of {RUNS} runs an arm sees when runs"
+        f" vary by {100 * RUN_CV:g} %; between the two lines the gain is real and lost in the"
+        " noise."
         " Hatched: more faults would be blocked at once than there are CPUs, so the open stream of"
         " faults (or the region of the stated error) no longer holds."
     ]
@@ -472,8 +316,12 @@ def caption(spec: Spec) -> str:
             for m in panel.marks
         ]
         parts.append(head + (": " + "; ".join(said) if said else "") + ".")
+    if any(np.isnan(p.gain).any() for p in spec.panels):
+        parts.append("Grey: no answer, for want of a steady state or of a constant.")
     if not spec.safe:
-        parts.append(f"The map shows what the cut would gain were it safe. It is not: {spec.why_unsafe}.")
+        parts.append(
+            f"The map shows what the cut would gain were it safe. It is not: {spec.why_unsafe}."
+        )
     parts.append(f"Evidence: {spec.evidence}.")
     return " ".join(parts)
 
@@ -482,16 +330,24 @@ def alt(spec: Spec) -> str:
     """Return the text for who cannot see the figure."""
     said = []
     for panel in spec.panels:
-        seen = np.mean(panel.share[np.isfinite(panel.share)] > spec.visible) if np.isfinite(
-            panel.share).any() else math.nan
-        cost = np.mean(panel.gain[np.isfinite(panel.gain)] < 0) if np.isfinite(
-            panel.gain).any() else math.nan
+        seen = (
+            np.mean(panel.share[np.isfinite(panel.share)] > spec.visible)
+            if np.isfinite(panel.share).any()
+            else math.nan
+        )
+        cost = (
+            np.mean(panel.gain[np.isfinite(panel.gain)] < 0)
+            if np.isfinite(panel.gain).any()
+            else math.nan
+        )
         said.append(
             f"{panel.title}: the cut costs on {100 * cost:.2g} % of the map and gains enough to be"
             f" seen by an A/B test on {100 * seen:.2g} %"
-            if math.isfinite(seen) else f"{panel.title}: unknown"
+            if math.isfinite(seen)
+            else f"{panel.title}: unknown"
         )
-    return "Contour maps of net gain over pages per call and faults per second. " + "; ".join(said) + "."
+    head = "Contour maps of net gain over pages per call and faults per second. "
+    return head + "; ".join(said) + "."
 
 
 def rows(spec: Spec) -> Rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,8 @@ from perfmodel.kernel import Kernel
 from perfmodel.scenario import Call, Faults, Policy, Scenario
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -154,7 +155,7 @@ def _measured(
 
 
 def _traced(table: ObservationTable | None, machine: Machine, operation: str, pages: int) -> float:
-    """Median exclusive hold of the traced calls; the shootdown is not in it, so any CPU count does."""
+    """Median exclusive hold of the traced calls; no shootdown is in it, so any CPU count does."""
     if table is None or operation != "munmap":
         return math.nan
     found = table.select(
@@ -165,9 +166,7 @@ def _traced(table: ObservationTable | None, machine: Machine, operation: str, pa
     return float(pooled(found.groups, (0.5,))[0]) - tracer
 
 
-def _bar(
-    scenario: Scenario, policy: Policy, label: str, table: ObservationTable | None
-) -> Bar:
+def _bar(scenario: Scenario, policy: Policy, label: str, table: ObservationTable | None) -> Bar:
     call = scenario.call
     held = hold(scenario, policy)
     pieces: list[Piece] = []
@@ -272,8 +271,10 @@ def _draw_panel(axes: Axes, bars: tuple[Bar, ...], *, labels: bool) -> None:
                   fontweight="bold")  # fmt: skip
         low, middle, high = (v / scale for v in bar.measured)
         if math.isfinite(middle):
-            axes.plot([low, high], [y, y], color=BLACK, lw=1.1, ls="-", zorder=4, solid_capstyle="butt")
-            axes.plot([middle], [y], marker="D", ms=4.2, color="white", mec=BLACK, mew=1.0, zorder=5)
+            axes.plot([low, high], [y, y], color=BLACK, lw=1.1, ls="-", zorder=4,
+                      solid_capstyle="butt")  # fmt: skip
+            axes.plot([middle], [y], marker="D", ms=4.2, color="white", mec=BLACK, mew=1.0,
+                      zorder=5)  # fmt: skip
         if math.isfinite(bar.traced_exclusive):
             outside = sum(p.ns for p in bar.pieces if p.mode == "outside")
             axes.plot([(outside + bar.traced_exclusive) / scale], [y - 0.36], marker="v", ms=4.5,
@@ -311,6 +312,8 @@ def draw(spec: Spec, figure: Figure) -> None:
     if spec.has_measurements:
         keys.append(Line2D([], [], marker="D", color=BLACK, mfc="white", lw=1.1, ls="-", ms=4.2,
                            label="measured call, median, 10–90 %"))  # fmt: skip
+    else:
+        keys.append(Line2D([], [], ls="none", label="model alone: no measurements given"))
     if any(math.isfinite(b.traced_exclusive) for b in spec.bars):
         keys.append(Line2D([], [], marker="v", color=BLACK, ls="none", ms=4.5,
                            label="measured end of the write lock"))  # fmt: skip
@@ -320,8 +323,6 @@ def draw(spec: Spec, figure: Figure) -> None:
         "Tall: write lock, faults are blocked. Low: read lock or none, faults go on."
         f" {spec.remote_cpus:g} other CPU runs the process."
     )
-    if not spec.has_measurements:
-        note += " Model alone: no measurements given."
     figure.suptitle(title(spec) + "\n", x=0.01, ha="left")
     figure.text(0.01, 0.945, note, fontsize=7.5, va="top")
 
@@ -352,14 +353,16 @@ def caption(spec: Spec) -> str:
     """Return the caption, with the numbers of the spec."""
     s = (
         "Predicted phases of one call over one VMA, RW->R, all pages present, kernel"
-        f" {spec.kernel}, {spec.remote_cpus:g} other CPU(s) to interrupt; each panel has its own linear"
-        " scale. Tall stretches run under the write lock and block faults; low ones under the read"
+        f" {spec.kernel}, {spec.remote_cpus:g} other CPU(s) to interrupt; each panel has its own"
+        " linear scale. Tall stretches run under the write lock and block faults; low ones under"
+        " the read"
         " lock or outside the lock. Bold: how long faults are blocked. "
     )
     saves = _cut_saves(spec)
     s += " ".join(
-        f"{pages} page{'s' if pages != 1 else ''}: {us_text(before)} exclusive today, {us_text(after)}"
-        " with the cut before the walk." for pages, before, after in saves
+        f"{pages} page{'s' if pages != 1 else ''}: {us_text(before)} exclusive today,"
+        f" {us_text(after)} with the cut before the walk."
+        for pages, before, after in saves
     )
     off = [
         (b, b.call / b.measured[1] - 1) for b in spec.bars
@@ -368,8 +371,9 @@ def caption(spec: Spec) -> str:
     if off:
         bar, worst = max(off, key=lambda pair: abs(pair[1]))
         s += (
-            f" Diamonds: measured latency of the real call of the same shape ({sum(b.events for b, _ in off)}"
-            f" calls); the model is within {100 * np.median([abs(e) for _, e in off]):.1f} % in the"
+            " Diamonds: measured latency of the real call of the same shape"
+            f" ({sum(b.events for b, _ in off)} calls); the model is within"
+            f" {100 * np.median([abs(e) for _, e in off]):.1f} % in the"
             f" median and {100 * abs(worst):.0f} % at worst ({bar.operation}, {bar.pages} pages)."
             " Bars without a diamond are what no kernel does."
         )
@@ -377,13 +381,19 @@ def caption(spec: Spec) -> str:
         s += " The model alone: no measurements were given."
     traced = [b for b in spec.bars if math.isfinite(b.traced_exclusive)]
     if traced:
-        s += " Triangles: end of the write lock of the real munmap, from tracepoints, the tracer's cost taken off: " + ", ".join(
-            f"{us_text(b.traced_exclusive)} measured, {us_text(b.exclusive)} predicted at {b.pages} page(s)"
+        s += (
+            " Triangles: end of the write lock of the real munmap, from tracepoints, the tracer's"
+            " cost taken off: "
+        )
+        s += ", ".join(
+            f"{us_text(b.traced_exclusive)} measured, {us_text(b.exclusive)} predicted at"
+            f" {b.pages} page(s)"
             for b in traced
-        ) + "."
+        )
+        s += "."
     s += (
-        " mprotect RW->R with either cut is unsafe as it stands (stale TLB entries); the bars say what"
-        f" it would save. Evidence: {spec.evidence}."
+        " mprotect RW->R with either cut is unsafe as it stands (stale TLB entries); the bars say"
+        f" what it would save. Evidence: {spec.evidence}."
     )
     return s
 
@@ -393,10 +403,12 @@ def alt(spec: Spec) -> str:
     parts = []
     for panel in spec.panels:
         said = ", ".join(
-            f"{b.label.replace(chr(10), ' ')} {us_text(b.exclusive)} of {us_text(b.call)}" for b in panel
+            f"{b.label.replace(chr(10), ' ')} {us_text(b.exclusive)} of {us_text(b.call)}"
+            for b in panel
         )
         parts.append(f"{panel[0].pages} pages: {said}")
-    return "Stacked bars of the time a call blocks faults, of its whole length. " + "; ".join(parts) + "."
+    head = "Stacked bars of the time a call blocks faults, of its whole length. "
+    return head + "; ".join(parts) + "."
 
 
 def rows(spec: Spec) -> Rows:
@@ -404,12 +416,12 @@ def rows(spec: Spec) -> Rows:
     head = ("pages", "operation", "policy", "piece", "mode", "start_ns", "ns", "call_ns",
             "exclusive_ns", "measured_p10_ns", "measured_p50_ns", "measured_p90_ns",
             "measured_calls", "traced_exclusive_ns")  # fmt: skip
-    out = []
-    for b in spec.bars:
-        for p in b.pieces or (Piece("unknown", "unknown", math.nan, math.nan),):
-            out.append((b.pages, b.operation, b.policy.value, p.group, p.mode, p.start, p.ns, b.call,
-                        b.exclusive, *b.measured, b.events, b.traced_exclusive))  # fmt: skip
-    return head, out
+    unknown = (Piece("unknown", "unknown", math.nan, math.nan),)
+    return head, [
+        (b.pages, b.operation, b.policy.value, p.group, p.mode, p.start, p.ns, b.call,
+         b.exclusive, *b.measured, b.events, b.traced_exclusive)
+        for b in spec.bars for p in b.pieces or unknown
+    ]  # fmt: skip
 
 
 def _build(inputs: Inputs) -> Spec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,8 @@ from perfmodel.figures.style import (
 from perfmodel.fit import collect, predict_points
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from perfmodel.machine import Machine
     from perfmodel.observations import ObservationTable
 
-__all__ = ["BAND", "FIGURE", "Series", "Spec", "alt", "caption", "data_for", "draw", "rows", "title"]
+__all__ = [
+    "BAND", "FIGURE", "Series", "Spec", "alt", "caption", "data_for", "draw", "rows", "title",
+]  # fmt: skip
 
 #: Half width of the band drawn about equality.
 BAND = 0.10
@@ -63,7 +66,8 @@ class Series:
     @property
     def ratio(self) -> NDArray[np.float64]:
         """Predicted over measured."""
-        return self.predicted / self.measured
+        ratio: NDArray[np.float64] = self.predicted / self.measured
+        return ratio
 
     @property
     def error(self) -> float:
@@ -97,8 +101,10 @@ class Spec:
     @property
     def errors(self) -> NDArray[np.float64]:
         """Relative errors of all known points."""
-        joined = np.concatenate([s.ratio for s in self.series]) - 1 if self.series else np.array([])
-        return joined[np.isfinite(joined)]
+        if not self.series:
+            return np.empty(0)
+        joined = np.concatenate([s.ratio for s in self.series]) - 1
+        return np.asarray(joined[np.isfinite(joined)], dtype=np.float64)
 
     def worst(self, count: int = WORST) -> list[tuple[Series, int]]:
         """Return the points with the largest error, one a kind of call and size."""
@@ -183,9 +189,16 @@ def _name_worst(axes: Axes, places: list[tuple[float, float, str]]) -> None:
     """Label points, texts kept apart from each other."""
     taken: list[Any] = []
     box = axes.get_window_extent()
+    dpi = axes.figure.get_dpi()
+    middle = box.x0 + 0.55 * box.width
+    across = [float(axes.transData.transform((x, y))[0]) for x, y, _ in places]
+    edge_left = min((a for a in across if a > middle), default=0.0)
+    edge_right = max((a for a in across if a <= middle), default=0.0)
     for x, y, text in places:
         at = axes.transData.transform((x, y))
-        left = at[0] > box.x0 + 0.55 * box.width
+        left = at[0] > middle
+        # All texts of a side end at the same place, so that no line runs through another's text.
+        gap = (edge_left - 14 - at[0]) if left else (edge_right + 14 - at[0])
         down = at[1] > box.y0 + 0.5 * box.height
         for step in range(1, 9):
             dy = (9 * step + 2) * (-1 if down else 1)
@@ -194,11 +207,16 @@ def _name_worst(axes: Axes, places: list[tuple[float, float, str]]) -> None:
                 taken.append(place)
                 break
         axes.annotate(
-            text, (x, y), xytext=(-8 if left else 8, dy), textcoords="offset points",
+            text, (x, y), xytext=(gap * 72 / dpi, dy * 72 / dpi), textcoords="offset points",
             ha="right" if left else "left", va="center", fontsize=6.5, zorder=6,
             arrowprops={"arrowstyle": "-", "lw": 0.5, "color": BLACK, "shrinkA": 0, "shrinkB": 2},
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
         )  # fmt: skip
+
+
+def _aside(place: int) -> float:
+    """Return the factor that moves an operation aside from the others of its size."""
+    return float(2 ** (0.22 * (place - 1.5)))
 
 
 @styled
@@ -240,7 +258,7 @@ def draw(spec: Spec, figure: Figure) -> None:
     # Points of the same size lie on one line: each operation is moved aside by its own step.
     for k, s in enumerate(spec.series):
         _scatter(both, s.measured, s.predicted, s.operation)
-        _scatter(ratio, s.pages * 2 ** (0.22 * (k - 1.5)), s.ratio, s.operation)
+        _scatter(ratio, s.pages * _aside(k), s.ratio, s.operation)
     spread = float(np.nanmax(np.abs(spec.errors), initial=0.2)) * 1.12
     ratio.set_ylim(max(0.0, 1 - spread), 1 + spread)
     ratio.xaxis.set_major_locator(LogLocator(base=16))
@@ -256,9 +274,10 @@ def draw(spec: Spec, figure: Figure) -> None:
                 borderpad=0, title_fontsize=7.5, fontsize=7)  # fmt: skip
     both.text(ends[1] / 1.3, ends[0] * 1.6, f"band: ±{100 * BAND:.0f} %", ha="right", fontsize=7)
     figure.draw_without_rendering()
+    operations = [s.operation for s in spec.series]
     _name_worst(
         ratio,
-        [(float(s.pages[i]) * 2 ** (0.22 * (spec.series.index(s) - 1.5)), float(s.ratio[i]), s.label[i])
+        [(float(s.pages[i]) * _aside(operations.index(s.operation)), float(s.ratio[i]), s.label[i])
          for s, i in spec.worst()],
     )  # fmt: skip
 
@@ -278,23 +297,27 @@ def title(spec: Spec) -> str:
 def caption(spec: Spec) -> str:
     """Return the caption, with the numbers of the spec."""
     if not spec.errors.size:
-        return "Measured against predicted: no measurements were given, so there is nothing to show."
+        return "Measured against predicted: no measurements were given, nothing to show."
     which = (
         "This run was held out: the fit has not seen it."
         if spec.held_out
-        else "This is a run that the model was fitted to: the errors show what the model's form leaves"
-        " out, not how well it foretells."
+        else "This is a run that the model was fitted to: the errors show what the model's form"
+        " leaves out, not how well it foretells."
     )
     absolute = np.abs(spec.errors)
     by = "; ".join(
-        f"{OPERATIONS[s.operation].label} {100 * s.error:.1f} % ({len(s.label)} points)" for s in spec.series
+        f"{OPERATIONS[s.operation].label} {100 * s.error:.1f} % ({len(s.label)} points)"
+        for s in spec.series
     )
     worst = "; ".join(f"{s.label[i]} {100 * (s.ratio[i] - 1):+.0f} %" for s, i in spec.worst())
-    unknown = f" {spec.unknown} points need a constant that the profile lacks." if spec.unknown else ""
+    unknown = (
+        f" {spec.unknown} points need a constant that the profile lacks." if spec.unknown else ""
+    )
     return (
-        "Left: median latency of a call, predicted over measured, each point one shape and size of call;"
-        f" the band is ±{100 * BAND:.0f} %. Right: their ratio over the size (operations are set aside"
-        f" of each other). {which} Median absolute error {100 * np.median(absolute):.1f} %, 90 % of the"
+        "Left: median latency of a call, predicted over measured, each point one shape and size of"
+        f" call; the band is ±{100 * BAND:.0f} %. Right: their ratio over the size (operations are"
+        f" set aside of each other). {which} Median absolute error {100 * np.median(absolute):.1f} %,"
+        " 90 % of the"
         f" points within {100 * np.quantile(absolute, 0.9):.0f} %; by operation: {by}. Missed most:"
         f" {worst}.{unknown} Evidence: {spec.evidence}."
     )

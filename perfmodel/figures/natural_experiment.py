@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,22 +17,25 @@ from perfmodel.figures.style import (
     VERMILLION,
     evidence,
     files_of,
+    pooled,
     provenance,
     styled,
     us_text,
 )
 from perfmodel.hold import ACTUAL_POLICY, hold
 from perfmodel.kernel import Kernel
-from perfmodel.observations import ObservationTable
 from perfmodel.prediction import LEVEL
 from perfmodel.scenario import Call, Faults, Policy, Scenario
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from perfmodel.machine import Machine
+    from perfmodel.observations import ObservationTable
 
 __all__ = ["FIGURE", "Cloud", "Panel", "Spec", "alt", "caption", "data_for", "draw", "rows",
            "title"]  # fmt: skip
@@ -47,8 +49,8 @@ TARGETS: Mapping[str, tuple[str, str, str]] = {
     "fresh_vma": ("first write to a fresh VMA", VERMILLION, "^"),
 }
 
-#: A fault that took this many times the undisturbed median was blocked.
-BLOCKED = 5.0
+#: Where the axes begin, ns: below this the clock's own cost shows.
+LEFT, BOTTOM = 50.0, 200.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Cloud:
         Median of such a fault while no call runs.
     call : float, ns
         Median duration of the calls that the pairs met.
+    limit : float, ns
+        Latency from which on a fault counts as blocked (`perfmodel.fit.natural.threshold`).
     """
 
     target: str
@@ -77,11 +81,14 @@ class Cloud:
     median: float
     idle: float
     call: float
+    limit: float
 
     @property
     def blocked(self) -> float:
-        """Share of the kept faults that took `BLOCKED` times the undisturbed median or more."""
-        return float(np.mean(self.latency >= BLOCKED * self.idle)) if self.latency.size else math.nan
+        """Share of the kept faults that took longer than `limit`."""
+        if not self.latency.size or math.isnan(self.limit):
+            return math.nan
+        return float(np.mean(self.latency > self.limit))
 
 
 @dataclass(frozen=True)
@@ -141,16 +148,21 @@ def _pairs_of(table: ObservationTable) -> dict[tuple[str, int], Any]:
     from perfmodel.readers.bench_json import fault_pairs
 
     found = {}
-    for file in dict.fromkeys(g.source.file for g in table.groups if g.source.format == "bench_json"):
+    documents = (g.source.file for g in table.groups if g.source.format == "bench_json")
+    for file in dict.fromkeys(documents):
         if Path(file).is_file():
             found.update({(file, line): p for line, p in fault_pairs(file).items()})
     return found
 
 
 def _clouds(
-    table: ObservationTable, pairs: Mapping[tuple[str, int], Any], writer: str, pages: int
+    machine: Machine,
+    table: ObservationTable,
+    pairs: Mapping[tuple[str, int], Any],
+    writer: str,
+    pages: int,
 ) -> tuple[Cloud, ...]:
-    from perfmodel.figures.style import pooled
+    from perfmodel.fit.natural import threshold
 
     clouds = []
     for target in TARGETS:
@@ -159,6 +171,7 @@ def _clouds(
             direction="forth", vmas=1,
         )  # fmt: skip
         during, idle = same.select(phase="during").groups, same.select(phase="idle").groups
+        undisturbed = float(pooled(idle, (0.5,))[0])
         kept = [pairs[key] for g in during if (key := (g.source.file, g.line)) in pairs]
         kept = [p for p in kept if p.offset.size]
         if not kept:
@@ -170,8 +183,9 @@ def _clouds(
                 np.concatenate([p.latency for p in kept]),
                 sum(g.total for g in during),
                 float(pooled(during, (0.5,))[0]),
-                float(pooled(idle, (0.5,))[0]),
+                undisturbed,
                 float(np.median(np.concatenate([p.call for p in kept]))),
+                threshold(machine, undisturbed),
             )
         )
     return tuple(clouds)
@@ -190,7 +204,7 @@ def _model(machine: Machine, release: str, writer: str, pages: int, draws: int) 
     ends = 0.5 * constants["syscall"] + held.exclusive
     length = float(held.call[0])
     span = length if math.isfinite(length) else 1e5
-    offset = np.unique(np.concatenate([np.geomspace(50.0, span, 120), _edges(float(ends[0]))]))
+    offset = np.unique(np.concatenate([np.geomspace(LEFT, span, 120), _edges(float(ends[0]))]))
     rest = ends[:, None] - offset[None, :]
     fault, wake = constants["fault_minor"][:, None], constants["wake_latency"][:, None]
     # Not np.maximum(rest, 0) + wake: a fault that comes after the release does not sleep.
@@ -234,7 +248,7 @@ def data_for(
         for writer in WRITERS:
             panel = _model(machine, release, writer, pages, draws)
             if table is not None:
-                panel = replace(panel, clouds=_clouds(table, pairs, writer, pages))
+                panel = replace(panel, clouds=_clouds(machine, table, pairs, writer, pages))
             panels.append(panel)
     shown = table if any(p.clouds for p in panels) else None
     basis = evidence(machine, shown)
@@ -247,12 +261,38 @@ def data_for(
     )  # fmt: skip
 
 
-def _draw_panel(axes: Axes, panel: Panel, span: tuple[float, float]) -> None:
+#: Share of the measured faults that the axes must hold; a few preempted ones would stretch them.
+_SHOWN = 0.99
+
+
+def _limits(spec: Spec) -> tuple[float, float]:
+    """Return the right end of the offsets and the upper end of the latencies, ns."""
+    calls = [p.call for p in spec.panels if math.isfinite(p.call)]
+    right, top = max(calls, default=1e6), 2 * max(calls, default=1e6)
+    clouds = [c for p in spec.panels for c in p.clouds]
+    if clouds:
+        right = max(right, float(np.quantile(np.concatenate([c.offset for c in clouds]), _SHOWN)))
+        top = float(np.quantile(np.concatenate([c.latency for c in clouds]), _SHOWN))
+    lines = [float(np.nanmax(p.high)) for p in spec.panels if np.isfinite(p.high).any()]
+    return 1.3 * right, 1.5 * max([top, *lines])
+
+
+def _beyond(spec: Spec) -> int:
+    """Count the kept faults that lie outside the axes."""
+    right, top = _limits(spec)
+    return sum(
+        int(np.sum((c.offset < LEFT) | (c.offset > right)
+                   | (c.latency < BOTTOM) | (c.latency > top)))
+        for p in spec.panels for c in p.clouds
+    )  # fmt: skip
+
+
+def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> None:
     from matplotlib.ticker import FuncFormatter, NullLocator
 
     end = "held to the end" if ACTUAL_POLICY[panel.writer] is Policy.NONE else "downgrades"
     axes.set_title(f"{panel.writer}, {panel.pages} pages: {end}")
-    axes.set(xscale="log", yscale="log", xlim=(50.0, span[1]), ylim=(200.0, span[1] * 1.6))
+    axes.set(xscale="log", yscale="log", xlim=(LEFT, limits[0]), ylim=(BOTTOM, limits[1]))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda v, _: us_text(v)))
         axis.set_minor_locator(NullLocator())
@@ -264,12 +304,13 @@ def _draw_panel(axes: Axes, panel: Panel, span: tuple[float, float]) -> None:
         axes.text(0.5, 0.9, "model: unknown, the profile lacks a constant", ha="center",
                   transform=axes.transAxes, fontsize=7)  # fmt: skip
         return
-    axes.fill_between(panel.offset, panel.low, panel.high, color="#BBBBBB", alpha=0.6, lw=0, zorder=1)
+    axes.fill_between(panel.offset, panel.low, panel.high, color="#BBBBBB", alpha=0.6, lw=0,
+                      zorder=1)  # fmt: skip
     axes.plot(panel.offset, panel.latency, color=BLACK, lw=1.6, ls="-", zorder=4)
     axes.axvline(panel.release, color=BLACK, lw=0.7, ls=":", zorder=2)
     early = panel.release < 0.05 * panel.call
     axes.text(
-        panel.release * (1.12 if early else 0.9), 230.0,
+        panel.release * (1.12 if early else 0.9), 1.15 * BOTTOM,
         f"downgrade, {us_text(panel.release)}" if early else f"unlock, {us_text(panel.release)}",
         fontsize=7, ha="left" if early else "right", va="bottom",
         bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8}, zorder=5,
@@ -291,12 +332,9 @@ def draw(spec: Spec, figure: Figure) -> None:
     figure.clear()
     lines = math.ceil(len(spec.panels) / len(WRITERS))
     grid = figure.subplots(lines, len(WRITERS), sharex=True, sharey=True, squeeze=False)
-    tops = [p.call for p in spec.panels if math.isfinite(p.call)]
-    tops += [float(c.offset.max()) for p in spec.panels for c in p.clouds]
-    tops += [float(c.latency.max()) for p in spec.panels for c in p.clouds]
-    span = (50.0, 1.3 * max(tops, default=1e6))
+    limits = _limits(spec)
     for axes, panel in zip(grid.flat, spec.panels, strict=True):
-        _draw_panel(axes, panel, span)
+        _draw_panel(axes, panel, limits)
     for axes in grid[:, 0]:
         axes.set_ylabel("time the fault took")
     for axes in grid[-1]:
@@ -328,10 +366,10 @@ def title(spec: Spec) -> str:
     best = _contrast(spec)
     if best is None:
         return "Predicted: faults wait for the end of mprotect, but only for munmap's downgrade"
-    _, _, kept, given = best
+    pages, _, kept, given = best
     return (
-        f"In mprotect a fault takes {us_text(kept)}, in a munmap as large {us_text(given)}:"
-        " it downgrades"
+        f"{pages} pages: a fault takes {us_text(kept)} in mprotect, {us_text(given)} in munmap,"
+        " which downgrades"
     )
 
 
@@ -341,12 +379,13 @@ def caption(spec: Spec) -> str:
         "Time of a fault over its begin within a call of another thread, kernel"
         f" {spec.kernel}, one split, all pages present. mprotect keeps the write lock to its end;"
         " munmap of the same range gives it back to readers before it unmaps the pages. Line: the"
-        " model, the rest of the exclusive hold, the wake-up and the fault itself, with the 90 % band of"
-        " the calibration. "
+        " model, the rest of the exclusive hold, the wake-up and the fault itself, with the 90 %"
+        " band of the calibration. "
     )
     s += " ".join(
-        f"Predicted, {p.writer}, {p.pages} pages: the write lock ends {us_text(p.release)} after the"
-        f" begin of a call of {us_text(p.call)}." for p in spec.panels
+        f"Predicted, {p.writer}, {p.pages} pages: the write lock ends {us_text(p.release)} after"
+        f" the begin of a call of {us_text(p.call)}."
+        for p in spec.panels
     )
     if not spec.has_measurements:
         return s + f" The model alone: no measured faults were given. Evidence: {spec.evidence}."
@@ -357,10 +396,13 @@ def caption(spec: Spec) -> str:
                 f" {us_text(c.median)} over {c.total} faults (undisturbed {us_text(c.idle)});"
                 f" {100 * c.blocked:.0f} % of the {c.offset.size} shown were blocked."
             )
+    if beyond := _beyond(spec):
+        s += f" {beyond} of them lie outside the axes."
     s += (
-        " One thread faults again and again, so that it meets mprotect soon after its begin and then"
-        " sleeps; where nothing blocks it, its faults lie all over the call. The wake-up of the model is"
-        " that of a CPU long idle; one that has slept a few microseconds only is sooner there."
+        " One thread faults again and again, so that it meets mprotect soon after its begin and"
+        " then sleeps; where nothing blocks it, its faults lie all over the call. The wake-up of"
+        " the model is that of a CPU long idle; one that has slept a few microseconds only is"
+        " sooner there."
         f" Evidence: {spec.evidence}."
     )
     return s
@@ -373,8 +415,12 @@ def alt(spec: Spec) -> str:
         for p in spec.panels for c in p.clouds
     ]  # fmt: skip
     if not parts:
-        parts = [f"{p.writer} of {p.pages} pages: write lock for {us_text(p.release)}" for p in spec.panels]
-    return "Scatter plots of fault time over the begin of the fault in a call. " + "; ".join(parts) + "."
+        parts = [
+            f"{p.writer} of {p.pages} pages: write lock for {us_text(p.release)}"
+            for p in spec.panels
+        ]
+    head = "Scatter plots of fault time over the begin of the fault in a call. "
+    return head + "; ".join(parts) + "."
 
 
 def rows(spec: Spec) -> Rows:

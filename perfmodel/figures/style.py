@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -20,6 +18,9 @@ from perfmodel import __version__
 from perfmodel.verdict import time_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
+
     from numpy.typing import NDArray
 
     from perfmodel.machine import Machine

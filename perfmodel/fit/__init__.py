@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from perfmodel.fit.diagnostics import predict_points, residual_table, summary
 from perfmodel.fit.joint import FitResult, fit
@@ -92,7 +94,7 @@ def calibrate(
     if isinstance(kernel, str):
         kernel = Kernel(kernel)
     points = collect(observations, kernel=kernel)
-    result = fit(PointModel(points.points), progress=progress)
+    result = _with_sleep_spread(fit(PointModel(points.points), progress=progress), points)
     machine = Machine(
         name=name,
         description=description,
@@ -105,6 +107,24 @@ def calibrate(
         state=_state(observations),
     )
     return Calibration(machine, points, result)
+
+
+def _with_sleep_spread(result: FitResult, points: Points) -> FitResult:
+    """Widen the wake-up latency by what it varies with the length of the sleep.
+
+    An idle CPU sinks deeper the longer it idles, and one constant stands for all sleeps: the
+    spread over the lengths measured is part of what is known of it.
+    """
+    delays = [
+        p.ns for p in points.points
+        if p.phase == "wake_delay" and p.conditions.get("sleepers") == 1
+    ]  # fmt: skip
+    if len(delays) < 2 or "wake_latency" not in result.free:
+        return result
+    place = result.free.index("wake_latency")
+    covariance = result.covariance.copy()
+    covariance[place, place] += float(np.var(np.log(delays), ddof=1))
+    return replace(result, covariance=covariance)
 
 
 def _constants(result: FitResult) -> dict[str, Constant]:
@@ -164,7 +184,9 @@ def _figures(result: FitResult, points: Points) -> dict[str, Any]:
             {k: (_digits(v) if isinstance(v, float) else v) for k, v in row.items()}
             for row in summary(table).to_dict("records")
         ],
-        "tracer_ns": {n: _digits(result.values[n]) for n in NUISANCE.values() if n in result.values},
+        "tracer_ns": {
+            n: _digits(result.values[n]) for n in NUISANCE.values() if n in result.values
+        },
         "correlated": result.correlation,
         "weakly_identified": result.weak,
         "not_in_the_data": list(result.untouched),

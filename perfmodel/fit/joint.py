@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfmodel.fit.model import NUISANCE, PointModel
 from perfmodel.errors import CalibrationError
+from perfmodel.fit.model import NUISANCE, PointModel
 from perfmodel.machine import CONSTANTS
 from perfmodel.quantities import Quantity
 
@@ -109,13 +109,13 @@ def _minimise(
     measured: NDArray[np.float64],
     sd: NDArray[np.float64],
     start: NDArray[np.float64],
-) -> NDArray[np.float64]:
+) -> Any:
     """Trust-region least squares with a soft loss: robust from a start that is far off."""
     from scipy.optimize import least_squares
 
     predict = _log_model(model, free, fixed)
     bounds = tuple(np.array([_limits(n) for n in free]).T)
-    found = least_squares(
+    return least_squares(
         lambda theta: (predict(theta) - measured) / sd,
         np.clip(start, bounds[0] + 1e-6, bounds[1] - 1e-6),
         bounds=bounds,
@@ -123,42 +123,24 @@ def _minimise(
         x_scale="jac",
         max_nfev=200,
     )
-    return np.asarray(found.x)
 
 
-def _minuit(
-    model: PointModel,
-    free: Sequence[str],
-    fixed: Mapping[str, float],
-    measured: NDArray[np.float64],
-    sd: NDArray[np.float64],
-    start: NDArray[np.float64],
-) -> Any:
-    """Minimum and covariance from MIGRAD and HESSE, the same robust cost."""
-    from iminuit import Minuit
-    from iminuit.cost import LeastSquares
+def _covariance(
+    free: Sequence[str], jacobian: NDArray[np.float64], scale: float
+) -> NDArray[np.float64]:
+    """Invert the curvature of the robust cost, in the logarithms of the constants.
 
-    predict = _log_model(model, free, fixed)
-    cost = LeastSquares(
-        np.arange(len(measured), dtype=float),
-        measured,
-        sd,
-        lambda _, *theta: predict(np.array(theta)),
-        loss="soft_l1",
-        name=list(free),
-    )
-    minuit = Minuit(cost, *start, name=list(free))
-    for name in free:
-        minuit.limits[name] = _limits(name)
-    minuit.strategy = 0
-    minuit.migrad(iterate=2)
-    minuit.hesse()
-    return minuit
+    Where the data leave a direction open (two costs that only ever appear as a sum) the curvature
+    is singular; what is known then is the typical range of each constant, entered as a normal law
+    of the same width. It adds nothing to a constant that the data know, and makes one that they do
+    not know come out as wide as it is.
+    """
+    ranges = np.array([math.log(b / a) / 2 for a, b in (_declared(n).typical for n in free)])
+    curvature = jacobian.T @ jacobian / scale + np.diag(1.0 / ranges**2)
+    return np.asarray(np.linalg.inv(curvature))
 
 
-def fit(
-    model: PointModel, *, progress: Callable[[str], None] = lambda _: None
-) -> FitResult:
+def fit(model: PointModel, *, progress: Callable[[str], None] = lambda _: None) -> FitResult:
     """Fit every constant that the points depend on.
 
     The residuals are logarithms, the loss is soft (quadratic to one standard deviation, linear
@@ -180,7 +162,7 @@ def fit(
     Raises
     ------
     CalibrationError
-        If there are fewer points than constants, or the minimum has no covariance.
+        If there are fewer points than constants.
     """
     counts = model.sensitive()
     untouched = tuple(n for n, count in counts.items() if count == 0 and n in CONSTANTS)
@@ -199,7 +181,8 @@ def fit(
     for round_ in range(6):
         sd = np.hypot(sampling, model_sd)
         progress(f"fit of {len(free)} constants to {len(measured)} points, round {round_ + 1}")
-        theta = _minimise(model, free, fixed, measured, sd, theta)
+        found = _minimise(model, free, fixed, measured, sd, theta)
+        theta = found.x
         vanished = [
             n for n, t in zip(free, theta, strict=True)
             if n != "warm_pages" and math.exp(t) < FLOOR
@@ -220,16 +203,13 @@ def fit(
         model_sd = new
     sd = np.hypot(sampling, model_sd)
     progress("covariance")
-    minuit = _minuit(model, free, fixed, measured, sd, theta)
-    if minuit.covariance is None:
-        raise CalibrationError(
-            "the fit has no covariance: some constants cannot be told apart with these data"
-            f" ({', '.join(free)})."
-        )
-    theta = np.array(minuit.values)
+    found = _minimise(model, free, fixed, measured, sd, theta)
+    theta = found.x
     ndf = len(measured) - len(free)
-    scale = max(1.0, float(minuit.fval) / ndf)
-    covariance = np.array(minuit.covariance) * scale
+    # scipy's cost is half the sum; its Jacobian is scaled so that J'J is the robust curvature.
+    chi2 = 2.0 * float(found.cost)
+    scale = max(1.0, chi2 / ndf)
+    covariance = _covariance(free, np.asarray(found.jac), scale)
     for name in zero:
         zero[name] = _upper_limit(model, name, free, fixed, measured, sd, theta, scale)
     predicted = np.exp(_log_model(model, free, fixed)(theta))
@@ -245,14 +225,14 @@ def fit(
         predicted=predicted,
         residual=measured - np.log(predicted),
         model_log_sd=model_sd,
-        chi2=float(minuit.fval),
+        chi2=chi2,
         ndf=ndf,
         correlation=correlation,
     )
 
 
 def _soft(residual: NDArray[np.float64]) -> float:
-    """Soft-L1 sum of squares, as iminuit and scipy define it."""
+    """Soft-L1 sum of squares, as scipy defines it."""
     return float(np.sum(2.0 * (np.sqrt(1.0 + residual**2) - 1.0)))
 
 
@@ -260,8 +240,10 @@ def _upper_limit(
     model: PointModel, name: str, free: Sequence[str], fixed: Mapping[str, float],
     measured: NDArray[np.float64], sd: NDArray[np.float64], theta: NDArray[np.float64], scale: float,
 ) -> float:  # fmt: skip
-    """Value at which the cost has risen by what 95 % one-sided allow, the rest held: a bound from
-    above on how small the constant must be, since refitting the rest could only allow more."""
+    """Return the value at which the cost has risen by what 95 % one-sided allow, the rest held.
+
+    Refitting the rest could only allow more: the limit is on the small side.
+    """
     allowed = 2.71 * scale
     base = _soft((measured - _log_model(model, free, fixed)(theta)) / sd)
     low, high = FLOOR, _declared(name).typical[1] * 100

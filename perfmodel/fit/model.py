@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfmodel.fit.points import Point
 from perfmodel.equations.hold import PIECES
 from perfmodel.equations.measured import DIRECT
+from perfmodel.fit.points import Point
 from perfmodel.hold import facts, pieces, shares
 from perfmodel.machine import CONSTANTS
 
@@ -135,7 +135,7 @@ class PointModel:
     def sensitive(self) -> dict[str, int]:
         """Count, for every constant and nuisance term, the points that depend on it."""
         base = dict.fromkeys(CONSTANTS, 1.0) | {"warm_pages": 1024.0}
-        base |= {name: 0.0 for name in NUISANCE.values()}
+        base |= dict.fromkeys(NUISANCE.values(), 0.0)
         reference = self.predict(base)
         counts = {}
         for name in base:

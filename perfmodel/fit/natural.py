@@ -139,9 +139,7 @@ def natural_experiment(machine: Machine, table: ObservationTable) -> pd.DataFram
     for group in during:
         # Passes are repetitions of one point: everything but the pass tells points apart.
         by_point.setdefault(_key(group)[:-1], []).append(group)
-    rows = [
-        _row(machine, table, groups) for groups in by_point.values()
-    ]
+    rows = [_row(machine, table, groups) for groups in by_point.values()]
     frame = pd.DataFrame([r for r in rows if r is not None])
     if frame.empty:
         return frame
@@ -182,12 +180,10 @@ def _traced(table: ObservationTable, machine: Machine, group: Group, phase: str)
     tracer = (machine.fit.get("tracer_ns") or {}).get(f"tracer_{phase}", 0.0)
     if not found:
         return math.nan
-    return max(float(np.median([g.median for g in found])) - tracer, 0.0)
+    return max(float(np.median([g.median for g in found])) - float(tracer), 0.0)
 
 
-def _row(
-    machine: Machine, table: ObservationTable, groups: list[Group]
-) -> dict[str, Any] | None:
+def _row(machine: Machine, table: ObservationTable, groups: list[Group]) -> dict[str, Any] | None:
     first = groups[0]
     c = first.conditions
     target = str(c.get("target"))

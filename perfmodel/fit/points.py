@@ -96,7 +96,7 @@ class Points:
 
 
 def _median_log_error(group: Group) -> float:
-    """Standard error of the logarithm of a group's median, from its interquartile range."""
+    """Return the standard error of the logarithm of a group's median, from its quartiles."""
     low, middle, high = (group.quantile(q) for q in (0.25, 0.5, 0.75))
     if not middle > 0:
         return math.nan
@@ -106,6 +106,13 @@ def _median_log_error(group: Group) -> float:
 
 
 def kernel_of(group: Group, table: ObservationTable, fallback: Kernel | None) -> Kernel:
+    """Return the rules under which a group was measured: its file's, else the fallback.
+
+    Raises
+    ------
+    CalibrationError
+        If neither is known.
+    """
     machine = (table.machines.get(group.source.file) or {}).get("machine") or {}
     release = (machine.get("kernel") or {}).get("release")
     if release:
@@ -130,12 +137,19 @@ def _some_kernel(table: ObservationTable) -> Kernel | None:
 
 
 def model_call(operation: str, conditions: Mapping[str, Any]) -> Call:
+    """Return the call of the model that an operation of a measurement is.
+
+    Raises
+    ------
+    InputError
+        If the conditions are no possible call.
+    """
     transition = conditions.get("transition", "RW->R")
     if operation != "mprotect":
         # An un-protect may make entries writable, as a grant of mprotect does.
         transition = "R->RW" if conditions.get("grants_write") else "RW->R"
     return Call(
-        operation=OPERATIONS[operation] if operation in OPERATIONS else operation,
+        operation=OPERATIONS.get(operation, operation),
         pages=conditions["pages"],
         vmas=conditions.get("vmas", 1),
         splits=conditions.get("splits", 0),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Block", "Bullets", "Column", "Heading", "Mark", "Picture", "Table", "Text", "printable"]
 
@@ -87,9 +89,7 @@ Block = Heading | Text | Bullets | Table | Picture
 
 def printable(text: str) -> str:
     """Replace what would steer a terminal: file names and profiles may hold anything."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def plain(cell: Cell) -> str:

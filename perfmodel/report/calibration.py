@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Mark, Table, Text
 from perfmodel.report.held_out import GRID_OPERATIONS
 from perfmodel.report.machine import (
-    constants_table, errors_table, fit_blocks, left_out_lines, unknown_blocks,
-)  # fmt: skip
+    constants_table,
+    errors_table,
+    fit_blocks,
+    left_out_lines,
+    unknown_blocks,
+)
 from perfmodel.report.numbers import error_text, time_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from perfmodel.fit import Calibration
@@ -34,7 +39,7 @@ def calibration_blocks(calibration: Calibration, held_out: HeldOut | None = None
         *([Text(machine.description)] if machine.description else []),
         constants_table(machine),
         *unknown_blocks(machine),
-        *fit_blocks(machine),
+        *fit_blocks(machine, with_check=held_out is None),
         worst_table(residuals, "The points that the fit misses most"),
     ]
     if held_out is not None:

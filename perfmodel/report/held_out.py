@@ -69,8 +69,7 @@ class HeldOut:
         return summary(self.table)
 
     def grid(self, operation: str) -> pd.DataFrame:
-        """Return the median absolute error of an operation: one row a number of pages, one column
-        a number of VMAs."""
+        """Return an operation's median absolute errors, pages down, VMAs across."""
         chosen = self.table[self.table["operation"] == operation]
         size = chosen.assign(size=chosen["error"].abs())
         return size.pivot_table(index="pages", columns="vmas", values="size", aggfunc="median")
@@ -163,7 +162,16 @@ def _differences(machine: Machine, table: ObservationTable) -> list[str]:
     for file, document in table.machines.items():
         theirs = document.get("machine") or {}
         for what, path in (("CPU model", ("cpu", "model")), ("kernel", ("kernel", "release"))):
-            a, b = ((m.get(path[0]) or {}).get(path[1]) for m in (ours, theirs))
+            a, b = (_at(m, *path) for m in (ours, theirs))
             if a and b and a != b:
                 found.append(f"{file}: {what} {b!r}, while the profile was fitted on {a!r}")
     return found
+
+
+def _at(document: Any, *path: str) -> Any:
+    """Return a nested value; None where a part is missing or no mapping."""
+    for name in path:
+        if not isinstance(document, Mapping):
+            return None
+        document = document.get(name)
+    return document

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from html import escape
+from typing import TYPE_CHECKING
 
 from perfmodel.report.blocks import (
-    Block, Bullets, Cell, Column, Heading, Mark, Picture, Table, Text, printable,
-)  # fmt: skip
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Heading,
+    Mark,
+    Picture,
+    Table,
+    Text,
+    printable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["to_fragment", "to_page"]
 

@@ -6,7 +6,18 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Mark, Table, Text
+from perfmodel.errors import InputError
+from perfmodel.report.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Heading,
+    Mark,
+    Table,
+    Text,
+    Tone,
+)
 from perfmodel.report.numbers import Z90, error_text, number_text
 
 if TYPE_CHECKING:
@@ -35,7 +46,9 @@ def constants_table(machine: Machine) -> Table:
         _, _, words = constant.source.partition(": ")
         if words:
             remark = f"{words}; {remark}" if remark else words
-        tone = "bad" if constant.value is None else "dim" if origin(constant) == "assumed" else "plain"
+        tone: Tone = (
+            "bad" if constant.value is None else "dim" if origin(constant) == "assumed" else "plain"
+        )
         rows.append(
             [
                 name, number_text(math.nan if constant.value is None else constant.value),
@@ -106,8 +119,24 @@ def left_out_lines(left_out: Mapping[str, int]) -> list[str]:
     return [f"{n} x {why}" for why, n in sorted(left_out.items(), key=lambda item: -item[1])]
 
 
-def fit_blocks(machine: Machine) -> list[Block]:
-    """Say how well the fit fitted."""
+def fit_blocks(machine: Machine, *, with_check: bool = True) -> list[Block]:
+    """Say how well the fit fitted, and what the held-out check recorded with it found.
+
+    Raises
+    ------
+    InputError
+        If the profile's record of the fit is not what calibration writes: profiles are files that
+        people edit, and their schema leaves this part open.
+    """
+    try:
+        return _fit_blocks(machine, with_check)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the record of the fit cannot be read ({error})", file=machine.name, field="fit"
+        ) from None
+
+
+def _fit_blocks(machine: Machine, with_check: bool) -> list[Block]:
     fit = machine.fit
     blocks: list[Block] = [Heading("Goodness of fit", 3)]
     if "points" not in fit:
@@ -132,7 +161,7 @@ def fit_blocks(machine: Machine) -> list[Block]:
         blocks.append(errors_table(rows, "Absolute error of the fit, predicted against measured"))
     if fit.get("left_out"):
         blocks += [Heading("Not used in the fit", 3), Bullets(left_out_lines(fit["left_out"]))]
-    if fit.get("held_out"):
+    if with_check and fit.get("held_out"):
         blocks += _kept_check(fit["held_out"])
     return blocks
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from perfmodel.report.blocks import (
-    Block, Bullets, Cell, Heading, Mark, Picture, Table, Text, printable,
-)  # fmt: skip
+    Block,
+    Bullets,
+    Cell,
+    Heading,
+    Mark,
+    Picture,
+    Table,
+    Text,
+    printable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["to_markdown"]
 
@@ -23,7 +34,9 @@ def to_markdown(blocks: Iterable[Block]) -> str:
 
 def _safe(text: str) -> str:
     line = " ".join(printable(text).split())
-    return _SPECIAL.sub(lambda m: {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(m[0], "\\" + m[0]), line)
+    return _SPECIAL.sub(
+        lambda m: {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(m[0], "\\" + m[0]), line
+    )
 
 
 def _render(block: Block) -> str:

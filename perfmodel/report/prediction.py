@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 from perfmodel.quantities import ACCOUNT
 from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Mark, Table, Text
 from perfmodel.report.numbers import (
-    gain_text, number_text, probability_text, share_text, time_text, time_with_spread,
-)  # fmt: skip
+    gain_text,
+    number_text,
+    probability_text,
+    share_text,
+    time_text,
+    time_with_spread,
+)
 from perfmodel.scenario import Policy
 
 if TYPE_CHECKING:
     from perfmodel.machine import Machine
-    from perfmodel.prediction import Prediction, PolicyResult
+    from perfmodel.prediction import PolicyResult, Prediction
     from perfmodel.scenario import Scenario
     from perfmodel.verdict import Verdict
 

@@ -61,7 +61,8 @@ def provenance_blocks(
     ]
     for kernel in kernels:
         sources: list[list[Cell]] = [
-            [name, str(kernel.fact(name).value), source] for name, source in kernel.sources().items()
+            [name, str(kernel.fact(name).value), source]
+            for name, source in kernel.sources().items()
         ]
         blocks.append(
             Table(

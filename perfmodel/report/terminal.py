@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from perfmodel.report.blocks import (
-    Block, Bullets, Cell, Heading, Mark, Picture, Table, Text, printable,
-)  # fmt: skip
+    Block,
+    Bullets,
+    Cell,
+    Heading,
+    Mark,
+    Picture,
+    Table,
+    Text,
+    printable,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import RenderableType
 
 __all__ = ["to_rich"]

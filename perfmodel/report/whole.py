@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ from perfmodel.presets import PRESETS
 from perfmodel.report.blocks import Block, Heading, Picture, Text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from perfmodel.machine import Machine
     from perfmodel.observations import ObservationTable
     from perfmodel.scenario import Scenario
@@ -112,9 +113,7 @@ def _pictures(paths: Sequence[Path], beside: Path) -> list[Block]:
     for path in paths:
         if path.suffix == ".svg" or (path.suffix == ".png" and path.stem not in best):
             best[path.stem] = path
-    return [
-        Picture(_relative(path, beside), _caption(path)) for _, path in sorted(best.items())
-    ]
+    return [Picture(_relative(path, beside), _caption(path)) for _, path in sorted(best.items())]
 
 
 def _relative(path: Path, beside: Path) -> str:

@@ -123,7 +123,7 @@ def _fault_rate(lock: Lock, wait_mean: NDArray[np.float64]) -> NDArray[np.float6
 
 
 def _with_wake(
-    lock: Lock, blocked: NDArray[np.float64], wake_time: NDArray[np.float64],
+    blocked: NDArray[np.float64], wake_time: NDArray[np.float64],
     quantiles: Mapping[float, NDArray[np.float64]],
 ) -> dict[float, NDArray[np.float64]]:  # fmt: skip
     """Add a blocked fault's mean wake-up delay to the quantiles that blocked faults make up."""
@@ -175,7 +175,7 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
         blocked_time=blocked_time,
         wake_time=wake_time,
         wait_mean=wait_mean,
-        wait_quantiles=_with_wake(lock, blocked, wake_time, quantiles),
+        wait_quantiles=_with_wake(blocked, wake_time, quantiles),
         blocked_share=share,
         fault_rate=_fault_rate(lock, wait_mean),
         call_rate=system.call_rate / m,
@@ -237,7 +237,7 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
         blocked_time=blocked_time,
         wake_time=wake_time,
         wait_mean=wait_mean,
-        wait_quantiles=_with_wake(lock, blocked, wake_time, quantiles),
+        wait_quantiles=_with_wake(blocked, wake_time, quantiles),
         blocked_share=share,
         fault_rate=_fault_rate(lock, wait_mean),
         call_rate=calls,
@@ -310,7 +310,7 @@ def _queue(lock: Lock, levels: tuple[float, ...]) -> Answer:
         blocked_time=np.asarray(blocked_time),
         wake_time=wake_time,
         wait_mean=wait_mean,
-        wait_quantiles=_with_wake(lock, np.asarray(blocked), wake_time, quantiles),
+        wait_quantiles=_with_wake(np.asarray(blocked), wake_time, quantiles),
         blocked_share=np.asarray(share),
         fault_rate=_fault_rate(lock, wait_mean),
         call_rate=calls,

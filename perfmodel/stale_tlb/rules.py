@@ -68,7 +68,9 @@ def safety(kernel: Kernel, call: Call, policy: Policy) -> Safety:
         )
     if call.operation == "madvise":
         return Safety(
-            True, "the entries are gone, and a fault on none of them maps a new page", "mm/madvise.c"
+            True,
+            "the entries are gone, and a fault on none of them maps a new page",
+            "mm/madvise.c",
         )
     if call.operation == "uffd_writeprotect":
         return _uffd(kernel)

@@ -14,7 +14,7 @@ from perfmodel.quantities import SCENARIO, Quantity
 from perfmodel.scenario import OPERATIONS, TRANSITIONS
 from perfmodel.widgets.state import Change, ExplorerState
 
-__all__ = ["GROUPS", "RELEASES", "Controls", "label", "slider"]
+__all__ = ["GROUPS", "RELEASES", "Controls", "grid", "label", "slider"]
 
 #: Releases on the menu: each stands for a set of rules that differs from its neighbour's.
 RELEASES = ("5.10", "5.11", "5.19", "6.1", "6.4", "6.8", "6.12", "6.18")
@@ -37,7 +37,7 @@ _OPTIONAL: dict[str, tuple[str, Any]] = {
     "io_share": ("some faults wait for I/O", 0.0),
 }
 
-_WIDTH = "410px"
+_WIDTH = "395px"
 _LABEL = {"description_width": "138px"}
 
 
@@ -57,73 +57,67 @@ def _tooltip(declared: Quantity) -> str:
     )
 
 
-def slider(declared: Quantity, value: float) -> Any:
-    """Return the slider that a declaration asks for.
+def grid(declared: Quantity) -> list[float]:
+    """Return the stops of a parameter's slider over its typical range.
 
     Parameters
     ----------
     declared : Quantity
-        Its typical range is the slider's, stretched to hold `value`.
+        Over more than a decade or two its stops are powers of two and halfway between for whole
+        numbers, else ten a decade; on a linear scale they are twenty, or every whole number.
+    """
+    low, high = declared.typical
+    if declared.spans_decades and declared.integer:
+        powers = [2.0**k for k in range(math.floor(math.log2(high)) + 1)]
+        stops = sorted({*powers, *(1.5 * p for p in powers[1:])})
+    elif declared.spans_decades:
+        first, last = round(10 * math.log10(low)), round(10 * math.log10(high))
+        stops = [float(f"{10 ** (k / 10):.2g}") for k in range(first, last + 1)]
+    elif high <= 1 and not declared.integer:
+        stops = [k / 20 for k in range(round(20 * low), round(20 * high) + 1)]
+    else:
+        stops = [float(k) for k in range(math.ceil(low), math.floor(high) + 1)]
+    return [declared.check(int(s) if declared.integer else s) for s in stops if low <= s <= high]
+
+
+def slider(declared: Quantity, value: float) -> Any:
+    """Return the slider that a declaration asks for.
+
+    The stops are listed and not computed by the browser: a stock number slider rounds a value that
+    lies between two of its steps and sends the rounded one back, as if somebody had moved it.
+
+    Parameters
+    ----------
+    declared : Quantity
+        What it is about.
     value : float
-        Where it stands.
+        Where it stands; it becomes a stop if it is none.
 
     Returns
     -------
-    ipywidgets.IntSlider, FloatSlider or FloatLogSlider
-        Logarithmic over more than a decade or two: whole numbers then go in doublings, others in
-        tenths of a decade; any other value can be typed into the number.
+    ipywidgets.SelectionSlider
     """
-    low, high = declared.typical
-    common = {
-        "description": label(declared), "tooltip": _tooltip(declared), "style": _LABEL,
-        "layout": {"width": _WIDTH},
-    }  # fmt: skip
-    if declared.spans_decades:
-        base, step = (2.0, 1.0) if declared.integer else (10.0, 0.1)
-        if value <= 0:
-            # Zero has no place on a logarithm: a mechanism switched on begins in the middle.
-            value = math.sqrt(low * high)
-        return ipw.FloatLogSlider(
-            value=value, base=base, step=step,
-            min=math.floor(_log(min(low, value), base) + 1e-9),
-            max=math.ceil(_log(max(high, value), base) - 1e-9),
-            readout_format="d" if declared.integer else ".3r", **common,
-        )  # fmt: skip
-    if declared.integer:
-        return ipw.IntSlider(
-            value=int(value), min=int(min(low, value)), max=int(max(high, value)), **common
-        )
-    # 0.05 for a share, whole steps for a count that may be a mean.
-    step = 0.05 if high <= 1 else 1.0
-    return ipw.FloatSlider(
-        value=value, min=min(low, value), max=max(high, value), step=step,
-        readout_format=".2f" if high <= 1 else ".3r", **common,
+    widget = ipw.SelectionSlider(
+        options=_options(grid(declared)), description=label(declared), tooltip=_tooltip(declared),
+        style=_LABEL, layout={"width": _WIDTH},
     )  # fmt: skip
+    if value <= 0 and declared.spans_decades:
+        # Zero has no place on a logarithm: a mechanism switched on begins in the middle.
+        value = widget.options[len(widget.options) // 2][1]
+    _place(widget, value)
+    return widget
 
 
-def _log(value: float, base: float) -> float:
-    return math.log2(value) if base == 2.0 else math.log10(value)
+def _options(stops: list[float]) -> tuple[tuple[str, float], ...]:
+    return tuple((f"{s:,}" if isinstance(s, int) else f"{s:,.6g}", s) for s in stops)
 
 
 def _place(widget: Any, value: float) -> None:
-    """Move a slider, stretching its range where the value lies outside."""
-    if isinstance(widget, ipw.FloatLogSlider):
-        if value <= 0:
-            return
-        at = _log(value, widget.base)
-        widget.min, widget.max = (
-            min(widget.min, math.floor(at + 1e-9)), max(widget.max, math.ceil(at - 1e-9))
-        )  # fmt: skip
-    else:
-        widget.min, widget.max = min(widget.min, value), max(widget.max, value)
-    widget.value = int(value) if isinstance(widget, ipw.IntSlider) else float(value)
-
-
-def _read(declared: Quantity, raw: float) -> float:
-    """Return a slider's value as the state takes it: whole, or with three digits where it is log."""
-    if declared.integer:
-        return round(raw)
-    return float(f"{raw:.3g}") if declared.spans_decades else float(raw)
+    """Move a slider to a value, which becomes one of its stops."""
+    stops = [stop for _, stop in widget.options]
+    if value not in stops:
+        widget.options = _options(sorted([*stops, value]))
+    widget.value = value
 
 
 @dataclass(frozen=True)
@@ -166,7 +160,7 @@ class Controls:
             button.layout.width = "100px"
             button.on_click(lambda _, act=act: self._try(act))
         self.box = ipw.VBox(
-            [*boxes, ipw.HBox([self.undo, self.reset])], layout={"width": "430px", "flex": "0 0 auto"}
+            [*boxes, ipw.HBox([self.undo, self.reset])], layout={"width": "410px", "flex": "0 0 auto"}
         )
         self.follow(Change(frozenset()))
         state.listen(self.follow)
@@ -222,8 +216,7 @@ class Controls:
 
         def put(_: Any) -> None:
             value = self.state.value(name)
-            # A whole number lies between two doublings: do not move the handle for its rounding.
-            if value is not None and _read(declared, widget.value) != value:
+            if value is not None and widget.value != value:
                 _place(widget, value)
 
         def visible() -> bool:
@@ -233,7 +226,7 @@ class Controls:
                 return bool(self.state.value("io_share"))
             return self.state.value(name) is not None
 
-        return self._bind(name, widget, put, lambda raw: _read(declared, raw), visible)
+        return self._bind(name, widget, put, visible=visible)
 
     def _switch(self, name: str) -> Any:
         """Return the checkbox of a mechanism that can be absent."""
@@ -248,7 +241,7 @@ class Controls:
             widget.value = self.state.value(name) != absent
 
         def read(on: bool) -> Any:
-            return _read(declared, self._bound[name].widget.value) if on else absent
+            return self._bound[name].widget.value if on else absent
 
         return self._bind(f"{name}_set", widget, put, read, target=name)
 
@@ -268,8 +261,8 @@ class Controls:
 
     def _population(self, name: str, text: str, closed: str, opened: str) -> Any:
         widget = ipw.ToggleButtons(
-            description=text, options=[(closed, False), (opened, True)],
-            value=self.state.value(name), style={"button_width": "120px", **_LABEL},
+            options=[(closed, False), (opened, True)], value=self.state.value(name),
+            style={"button_width": "105px"}, layout={"width": "auto"},
             tooltips=["as many threads as below, each thinks between two turns",
                       "a rate, whatever happened before"],
         )  # fmt: skip
@@ -277,7 +270,8 @@ class Controls:
         def put(_: Any) -> None:
             widget.value = self.state.value(name)
 
-        return self._bind(name, widget, put)
+        caption = ipw.Label(text, layout={"width": "138px", "justify_content": "flex-end"})
+        return ipw.HBox([caption, self._bind(name, widget, put)])
 
     def _menus(self, title: str) -> list[Any]:
         if title == "Call":

@@ -38,6 +38,15 @@ PAUSE = 0.15
 
 _CURVES_KEPT = 64
 
+#: The menu's first entry: plot the cut that the verdict is about.
+_JUDGED = "the judged cut"
+
+#: Rows closer together than Jupyter's, so that controls and picture fit one screen.
+_STYLE = """<style>
+.perfmodel-explorer { --jp-widgets-inline-height: 25px; --jp-widgets-margin: 1px; }
+.perfmodel-explorer .widget-html-content { line-height: 1.35; }
+</style>"""
+
 _log = logging.getLogger(__name__)
 
 
@@ -93,7 +102,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         cuts = [p for p in self.state.scenario.policies if p is not Policy.NONE]
         self.policy = ipw.Dropdown(
             description="gain of", style=style, layout={"width": "250px"},
-            options=[("the judged cut", None), *((p.value, p) for p in cuts)],
+            options=[_JUDGED, *(p.value for p in cuts)],
             tooltip="the policy whose net gain is plotted",
         )  # fmt: skip
         for menu in (self.over, self.policy):
@@ -124,7 +133,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
             layout={"flex": "1 1 640px", "min_width": "0", "max_width": "820px"},
         )  # fmt: skip
         both = ipw.HBox([self.controls.box, views], layout={"flex_flow": "row wrap"})
-        return [both, take, SliderNames()]
+        return [ipw.HTML(_STYLE), both, take, SliderNames()]
 
     # ------------------------------------------------------------------ what happens on a change
 
@@ -276,7 +285,10 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
             self._say(f"{type(error).__name__}: {error}")
 
     def _plot_chosen(self, _: Any) -> None:
-        self._guard(lambda: self.state.show(over=self.over.value, policy=self.policy.value))
+        self._guard(lambda: self.state.show(
+            over=self.over.value,
+            policy=None if self.policy.value == _JUDGED else self.policy.value,
+        ))  # fmt: skip
 
     def _export(self) -> None:
         make = {"Python": self.state.to_python, "command line": self.state.to_command,

@@ -40,7 +40,7 @@ _LINEAR = 10.0
 _TURNS, _NAMES = 3, 30
 
 #: Size in CSS pixels.
-WIDTH, HEIGHT, DPI = 760, 480, 100
+WIDTH, HEIGHT, DPI = 690, 470, 100
 
 _SHORT = {"locked": "lock", "walk_start": "walk start", "prepare": "VMA", "shootdown": "IPI"}
 
@@ -59,8 +59,8 @@ class Picture:
         self._background: tuple[Any, Any] | None = None
         self._key: tuple[Any, ...] = ()
         # Fixed margins: a constrained layout moves a little at every draw.
-        self._bars = self.figure.add_axes((0.125, 0.60, 0.84, 0.335))
-        self._gain = self.figure.add_axes((0.125, 0.105, 0.84, 0.365))
+        self._bars = self.figure.add_axes((0.135, 0.60, 0.83, 0.335))
+        self._gain = self.figure.add_axes((0.135, 0.105, 0.83, 0.365))
         self._moving: list[Artist] = []
         self._make_bars()
         self._make_gain()
@@ -302,7 +302,7 @@ class Picture:
         unit = "" if declared.unit in ("1", declared.name) else f" ({declared.unit})"
         axes.set_xlabel(f"{over.replace('_', ' ')}{unit}", fontsize=10)
         axes.set_title(
-            f"Net gain of {policy.value} in thread time a call (band: {100 * LEVEL:g} % interval)",
+            f"Net gain of {policy.value}, thread time a call (band: {100 * LEVEL:g} %)",
             loc="left", fontsize=10.5, fontweight="bold",
         )  # fmt: skip
 

@@ -38,6 +38,7 @@ def test_mprotect_cannot_do_with_the_read_lock() -> None:
 
 
 def test_userfaultfd_before_the_fix_is_said_to_lose_stores() -> None:
-    assert "un-protecting" in safety(
-        Kernel("5.11"), Call("uffd_writeprotect"), Policy.READ_ONLY
-    ).reason
+    assert (
+        "un-protecting"
+        in safety(Kernel("5.11"), Call("uffd_writeprotect"), Policy.READ_ONLY).reason
+    )

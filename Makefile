@@ -1,0 +1,71 @@
+# What a person needs; `make demo` and `make test` set everything up by themselves.
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+OUT     ?= out
+MACHINE := xeon-vm-6.18
+DATA    := calibration/data/$(MACHINE)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test measure figures lab lint lock clean
+
+help:
+	@echo "make demo     calibrate from the recorded run, print the verdict, write figures and a report"
+	@echo "make test     install the test extra and run the tests"
+	@echo "make measure  measure this machine (two minutes, best on an idle machine; root for the trace)"
+	@echo "make figures  draw the figures into $(OUT)/figures"
+	@echo "make lab      open the notebooks in JupyterLab"
+	@echo "make lint     ruff, mypy"
+	@echo "make clean    remove what the other targets wrote"
+
+$(VENV)/made:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# One stamp an extra: what is installed already is not installed again.
+$(VENV)/installed: $(VENV)/made pyproject.toml constraints.txt
+	@echo "installing perfmodel into $(VENV)"
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/installed-%: $(VENV)/installed
+	@echo "installing the $* extra into $(VENV)"
+	$(INSTALL) --editable '.[$*]'
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/perfmodel calibrate $(DATA)/run-1.json $(DATA)/run-1.json.trace.txt.gz --name $(MACHINE) \
+	    --held-out $(DATA)/run-2.json --brief --force -o $(OUT)/$(MACHINE).json
+	$(BIN)/perfmodel report --machine $(OUT)/$(MACHINE).json --data $(DATA) \
+	    --held-out $(DATA)/run-2.json -o $(OUT)/report.md
+	@echo
+	$(BIN)/perfmodel predict --machine $(OUT)/$(MACHINE).json --preset mail --brief
+	$(BIN)/perfmodel predict --machine $(OUT)/$(MACHINE).json --preset large --brief
+	@echo "Written: $(OUT)/$(MACHINE).json  $(OUT)/report.md  $(OUT)/report.html  $(OUT)/figures/"
+	@echo "Next:    $(BIN)/perfmodel break-even --preset mail --over fault-rate"
+
+test: $(VENV)/installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+measure: $(VENV)/installed
+	mkdir -p $(OUT)
+	$(BIN)/perfmodel measure -o $(OUT)/measured.json
+
+figures: $(VENV)/installed
+	$(BIN)/perfmodel figures --machine $(MACHINE) --data $(DATA)/run-1.json -o $(OUT)/figures
+
+lab: $(VENV)/installed-notebook
+	$(BIN)/jupyter lab notebooks
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# The versions that a fresh install gets; run it, run the tests, commit both.
+lock: $(VENV)/installed-dev
+	$(BIN)/python -m pip freeze --exclude-editable --exclude perfmodel --exclude pip --exclude setuptools > constraints.txt
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
