@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perfmodel.errors import InputError
-from perfmodel.prediction import LEVEL, predict
+from perfmodel.prediction import predict
 from perfmodel.quantities import SCENARIO, Quantity
+from perfmodel.results import LEVEL
 from perfmodel.scenario import Policy, Scenario
 from perfmodel.verdict import CUTS
 

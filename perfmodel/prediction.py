@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perfmodel.hold import Hold, hold, not_applicable
+from perfmodel.results import LEVEL, PolicyResult
 from perfmodel.rwlock.lock import Answer, Lock
 from perfmodel.scenario import Policy, Scenario, affected_share
-from perfmodel.stale_tlb import Safety, safety
+from perfmodel.stale_tlb import safety
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,13 +21,10 @@ if TYPE_CHECKING:
 
     from perfmodel.verdict import Verdict
 
-__all__ = ["PolicyResult", "Prediction", "lock_question", "predict"]
+__all__ = ["Prediction", "lock_question", "predict"]
 
 #: Draws of the machine's constants behind an interval.
 DRAWS = 400
-
-#: Probability that an interval covers.
-LEVEL = 0.9
 
 SCHEMA = "perfmodel.prediction/1"
 
@@ -64,54 +62,6 @@ def lock_question(
         wake_serial=constants["wake_serial"],
         readers_sleep=not scenario.kernel.reader_spin,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class PolicyResult:
-    """What one policy does; arrays over the draws, element 0 the central estimate.
-
-    Parameters
-    ----------
-    policy : Policy
-    safety : Safety
-    hold : Hold
-    answer : Answer
-    lost_time : ndarray, ns
-        Thread time lost to one call.
-    net_gain : ndarray, ns
-        Thread time saved per call against no downgrade.
-    account : mapping of str to ndarray, ns
-        The terms of `lost_time`.
-    line_utilisation : float
-        How busy the lock's line is, central estimate.
-    reason : str
-        Why the policy does not apply, if so.
-    """
-
-    policy: Policy
-    safety: Safety
-    hold: Hold
-    answer: Answer
-    lost_time: NDArray[np.float64]
-    net_gain: NDArray[np.float64]
-    account: Mapping[str, NDArray[np.float64]]
-    line_utilisation: float
-    reason: str = ""
-
-    def interval(self, level: float = LEVEL) -> tuple[float, float, float]:
-        """Return estimate, low and high of the net gain in ns."""
-        known = self.net_gain[np.isfinite(self.net_gain)]
-        if known.size == 0 or not math.isfinite(self.net_gain[0]):
-            return math.nan, math.nan, math.nan
-        low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-        return float(self.net_gain[0]), float(low), float(high)
-
-    @property
-    def p_pays(self) -> float:
-        """Share of the draws in which the policy gains; NaN for the reference itself."""
-        if self.policy is Policy.NONE or not np.isfinite(self.net_gain[0]):
-            return math.nan
-        return float(np.mean(self.net_gain > 0))
 
 
 def _line(

@@ -94,7 +94,8 @@ def _check(owner: object, prefix: str) -> None:
             declared = SCENARIO.get("writer_" + item.name)
         if prefix == "faults" and declared is None:
             declared = SCENARIO.get(item.name)
-        if declared is not None and value is not None:
+        # None stands only where it is the default: "follows from the rest".
+        if declared is not None and (value is not None or item.default is not None):
             object.__setattr__(
                 owner, item.name, declared.check(value, field=f"{prefix}.{item.name}")
             )
@@ -172,8 +173,31 @@ class Call:
         return self.pages * float(self.populated or 0.0)
 
 
+class _Population:
+    """What callers and faults have in common: a closed population of threads, or an open stream."""
+
+    threads: int | None
+    think_us: float | None
+    rate: float | None
+
+    @property
+    def open(self) -> bool:
+        """Whether they are an open stream."""
+        return self.rate is not None
+
+    @property
+    def rate_per_ns(self) -> float:
+        """Rate of the open stream per ns; NaN for a closed population."""
+        return math.nan if self.rate is None else self.rate * 1e-9
+
+    @property
+    def think_ns(self) -> float:
+        """Think time in ns; NaN where nobody thinks."""
+        return math.nan if self.think_us is None else self.think_us * 1e3
+
+
 @dataclass(frozen=True)
-class Faults:
+class Faults(_Population):
     """The readers: an open stream (`rate`) or a closed population (`threads`, `think_us`).
 
     Parameters
@@ -223,28 +247,13 @@ class Faults:
             object.__setattr__(self, "think_us", 20.0)
 
     @property
-    def open(self) -> bool:
-        """Whether the faults are an open stream."""
-        return self.rate is not None
-
-    @property
-    def rate_per_ns(self) -> float:
-        """Faults per ns of the open stream; NaN for a closed population."""
-        return math.nan if self.rate is None else self.rate * 1e-9
-
-    @property
-    def think_ns(self) -> float:
-        """Think time in ns; NaN for an open stream."""
-        return math.nan if self.think_us is None else self.think_us * 1e3
-
-    @property
     def io_ns(self) -> float:
         """Mean I/O time in ns."""
         return self.io_us * 1e3
 
 
 @dataclass(frozen=True)
-class Writers:
+class Writers(_Population):
     """The callers: a closed population of `threads`, or an open stream of `rate` calls a second."""
 
     threads: int | None = None
@@ -261,21 +270,6 @@ class Writers:
             )
         if self.rate is None and self.threads is None:
             object.__setattr__(self, "threads", 1)
-
-    @property
-    def open(self) -> bool:
-        """Whether the calls are an open stream."""
-        return self.rate is not None
-
-    @property
-    def rate_per_ns(self) -> float:
-        """Calls per ns of the open stream; NaN for a closed population."""
-        return math.nan if self.rate is None else self.rate * 1e-9
-
-    @property
-    def think_ns(self) -> float:
-        """Think time in ns."""
-        return self.think_us * 1e3
 
 
 @dataclass(frozen=True)
@@ -417,6 +411,8 @@ class Scenario:
                                      expected="one of " + ", ".join(sorted(allowed)))  # fmt: skip
             parts[name] = kind(**given)
         if "policies" in data:
+            if not isinstance(data["policies"], (list, tuple)):
+                raise InputError(f"{data['policies']!r} is not a list", field="policies")
             parts["policies"] = Policy.parse(",".join(map(str, data["policies"])))
         if "cpus" in data:
             parts["cpus"] = data["cpus"]

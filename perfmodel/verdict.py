@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from perfmodel.results import PolicyResult
 from perfmodel.scenario import Policy, Scenario, affected_share
-
-if TYPE_CHECKING:
-    from perfmodel.prediction import PolicyResult
 
 __all__ = ["CUTS", "Verdict", "judge", "time_text"]
 

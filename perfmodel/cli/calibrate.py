@@ -73,11 +73,11 @@ def command(
     cannot tell, how far off the fit is and where. Exit status 1 if the held-out check falls short.
     """
     limit = number(threshold, THRESHOLD, "--threshold")
+    check_target(output, force=force)
     called = output.stem if name is None else name
     if not _NAME.fullmatch(called):
         raise InputError(f"{called!r} is no name for a profile", field="--name",
                          expected="letters, digits, dots, dashes and underscores")  # fmt: skip
-    check_target(output, force=force)
     if html is not None:
         check_target(html, force=True, option="--html")
     with stages() as tell:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  (typer reads the annotations)
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,7 +39,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Write the figures, each with its data and its caption beside it."""
-    from perfmodel.report.pictures import formats_from, write_figures
+    from perfmodel.report.pictures import formats_from, left_out, write_figures
 
     wanted = formats_from(formats)
     from perfmodel.cli.scenario_options import load_machine
@@ -57,6 +57,8 @@ def command(
             progress=tell,
         )
     note(f"{len(paths)} files in {output}")
+    for why in left_out(paths):
+        note(f"not drawn: {why}")
     if as_json:
         show_json([str(p) for p in paths])
         return

@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -85,7 +86,16 @@ def stages() -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield note
+        told: set[str] = set()
+
+        def tell(text: str) -> None:
+            # Per cents are for a line that is overwritten; in a pipe each stage is told once.
+            stage = re.sub(r" \d+ %$", "", text)
+            if stage not in told:
+                told.add(stage)
+                note(stage)
+
+        yield tell
         return
     with console.status("") as status:
         yield lambda text: status.update(printable(text))
@@ -145,7 +155,7 @@ def write_text(path: Path, text: str) -> Path:
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror})", file=path) from None
     try:
-        with open(handle, "w", encoding="utf-8") as stream:  # noqa: PTH123  (a descriptor)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
         Path(name).chmod(0o644)
         Path(name).replace(path)

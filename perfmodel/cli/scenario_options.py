@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 import sys
@@ -20,6 +19,7 @@ from perfmodel.presets import PRESETS, preset
 from perfmodel.quantities import SCENARIO
 
 if TYPE_CHECKING:
+    from perfmodel.machine import Machine
     from perfmodel.scenario import Scenario
 
 __all__ = ["OPTIONS", "Option", "load_machine", "scenario_from", "with_scenario"]
@@ -132,20 +132,19 @@ def with_scenario(verb: Callable[..., Any]) -> Callable[..., Any]:
     """
     own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]
 
-    @functools.wraps(verb)
     def command(**given: Any) -> Any:
         typed = {o.name: given.pop(o.name) for o in OPTIONS}
         return verb(typed, **given)
 
     # typer asks the function's signature and its hints; both must tell of the added options.
     parameters = [*(o.parameter() for o in OPTIONS), *own]
-    command.__signature__ = inspect.Signature(parameters)
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
-    del command.__wrapped__  # type: ignore[attr-defined]
+    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
     return command
 
 
-def load_machine(name: str | None) -> Any:
+def load_machine(name: str | None) -> Machine:
     """Load a profile by name or path; without one the first shipped profile, and say which.
 
     Raises
@@ -153,6 +152,13 @@ def load_machine(name: str | None) -> Any:
     InputError
         If there is no such profile, or none is shipped.
     """
+    machine = _load(name)
+    if name is None:
+        _say_default(machine)
+    return machine
+
+
+def _load(name: object) -> Machine:
     from perfmodel.machine import Machine, shipped_profiles
 
     if name is None:
@@ -161,16 +167,17 @@ def load_machine(name: str | None) -> Any:
             raise InputError(
                 "no profile is shipped", field="--machine", expected="a profile's file"
             )
-        first = next(iter(shipped))
-        machine = Machine.load(first)
-        note(f"machine: {first}, the first shipped profile (choose with --machine)")
-        return machine
+        return Machine.load(next(iter(shipped.values())))
     try:
-        return Machine.load(name)
+        return Machine.load(str(name))
     except InputError as error:
         raise _renamed(error) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # too long a name, a NUL in it
         raise InputError(f"cannot be read ({error})", field="--machine") from None
+
+
+def _say_default(machine: Machine) -> None:
+    note(f"machine: {machine.name}, the first shipped profile (choose with --machine)")
 
 
 def scenario_from(typed: Mapping[str, Any]) -> Scenario:
@@ -194,13 +201,17 @@ def scenario_from(typed: Mapping[str, Any]) -> Scenario:
     given = _given(typed)
     named = given.pop("machine", None)
     # A file names its machine; an option overrides it, and neither means the default.
-    machine = load_machine(named if named is not None else base.get("machine"))
+    named = named if named is not None else base.get("machine")
+    machine = _load(named)
     if typed["scenario"] is not None:
         _check_file(base, typed["scenario"], machine)
     try:
-        return Scenario.from_dict(_merged(base, given), machine=machine)
+        scenario = Scenario.from_dict(_merged(base, given), machine=machine)
     except InputError as error:
         raise _renamed(error) from None
+    if named is None:
+        _say_default(machine)
+    return scenario
 
 
 def _preset(name: str) -> Mapping[str, Any]:

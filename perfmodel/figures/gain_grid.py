@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfmodel.hold import Hold, hold
-from perfmodel.prediction import LEVEL, _account, lock_question
+from perfmodel.prediction import _account, lock_question
+from perfmodel.results import LEVEL
 from perfmodel.rwlock import solve
 from perfmodel.scenario import Policy, Scenario
 

@@ -24,7 +24,7 @@ from perfmodel.figures.style import (
 )
 from perfmodel.hold import ACTUAL_POLICY, hold
 from perfmodel.kernel import Kernel
-from perfmodel.prediction import LEVEL
+from perfmodel.results import LEVEL
 from perfmodel.scenario import Call, Faults, Policy, Scenario
 
 if TYPE_CHECKING:

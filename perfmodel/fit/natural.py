@@ -134,6 +134,8 @@ def natural_experiment(machine: Machine, table: ObservationTable) -> pd.DataFram
         g for g in table.groups
         if g.conditions.get("benchmark") == "fault_latency" and g.phase == "during"
         and g.conditions.get("writer") in OPERATIONS and g.total >= FEWEST
+        # A call on the whole VMA also walks the faulting window: it is not `pages` long.
+        and not (g.conditions.get("writer") == "mprotect" and g.conditions.get("shape") == "own")
     ]  # fmt: skip
     by_point: dict[tuple[Any, ...], list[Group]] = {}
     for group in during:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfmodel.breakeven import PARAMETERS
-from perfmodel.prediction import LEVEL
+from perfmodel.results import LEVEL
 from perfmodel.quantities import SCENARIO
 from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Table, Text
 from perfmodel.report.numbers import gain_text, number_text, probability_text

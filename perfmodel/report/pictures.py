@@ -1,19 +1,20 @@
-"""The one call into `perfmodel.figures`."""
+"""The one call into `perfmodel.figures`, and what it leaves behind."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from perfmodel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from perfmodel.machine import Machine
     from perfmodel.observations import ObservationTable
 
-__all__ = ["FORMATS", "formats_from", "write_figures"]
+__all__ = ["FORMATS", "caption", "formats_from", "left_out", "write_figures"]
 
 #: Formats that a figure can be written in.
 FORMATS = ("svg", "pdf", "png")
@@ -69,15 +70,37 @@ def write_figures(
     Raises
     ------
     InputError
-        If the folder cannot be made.
+        If the folder cannot be made or written.
     """
     from perfmodel import figures
 
     try:
-        directory.mkdir(exist_ok=True)
-    except (OSError, ValueError) as error:
+        return figures.write_all(
+            machine,
+            table,
+            directory=directory,
+            held_out=held_out,
+            formats=formats,
+            progress=progress,
+        )
+    except ValueError as error:  # a NUL in the name
         raise InputError(f"cannot be made a folder ({error})", file=directory) from None
-    written = figures.write_all(
-        machine, table, held_out=held_out, directory=directory, formats=formats, progress=progress
-    )
-    return list(written)
+
+
+def left_out(paths: Sequence[Path]) -> list[str]:
+    """Return which figures were not drawn and why, from the manifest among `paths`."""
+    for path in paths:
+        if path.name == "MANIFEST.json":
+            entries = json.loads(path.read_text(encoding="utf-8"))["figures"]
+            return [f"{e['name']}: {e['left_out']}" for e in entries if e.get("left_out")]
+    return []
+
+
+def caption(picture: Path) -> str:
+    """Return the caption that was written beside a figure, without its markup; or its name."""
+    beside = picture.with_suffix(".md")
+    if beside.is_file():
+        for paragraph in beside.read_text(encoding="utf-8").split("\n\n"):
+            if paragraph.startswith("**"):
+                return " ".join(paragraph.replace("**", "").split())
+    return picture.stem.replace("_", " ").replace("-", " ")

@@ -19,11 +19,12 @@ from perfmodel.scenario import Policy
 
 if TYPE_CHECKING:
     from perfmodel.machine import Machine
-    from perfmodel.prediction import PolicyResult, Prediction
+    from perfmodel.prediction import Prediction
+    from perfmodel.results import PolicyResult
     from perfmodel.scenario import Scenario
     from perfmodel.verdict import Verdict
 
-__all__ = ["machine_line", "prediction_blocks", "scenario_title", "scenario_lines", "verdict_text"]
+__all__ = ["machine_line", "prediction_blocks", "scenario_lines", "scenario_title", "verdict_text"]
 
 _EVIDENCE = {
     "measured": "calibrated on measurements of that machine",
@@ -201,13 +202,10 @@ def _basis(prediction: Prediction) -> list[str]:
         constants += " One draw: there are no intervals and no probabilities."
     lines.append(constants)
     if math.isfinite(verdict.calls_to_detect):
-        lines.append(
-            f"To see it: {number_text(max(1.0, verdict.calls_to_detect), 2)} calls in each arm with the blocked"
-            " time of every call recorded"
-            + (
-                f", or {number_text(max(1.0, verdict.runs_to_detect), 2)} whole-program runs in each arm that"
-                " vary by 1 %."
-                if math.isfinite(verdict.runs_to_detect) else "."
-            )
-        )  # fmt: skip
+        calls = number_text(max(1.0, verdict.calls_to_detect), 2)
+        seen = f"To see it: {calls} calls in each arm, with the blocked time of every call recorded"
+        if math.isfinite(verdict.runs_to_detect):
+            runs = number_text(max(1.0, verdict.runs_to_detect), 2)
+            seen += f", or {runs} whole-program runs in each arm that vary by 1 %"
+        lines.append(seen + ".")
     return lines

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfmodel.presets import PRESETS
-from perfmodel.report.blocks import Block, Heading, Picture, Text
+from perfmodel.report.blocks import Block, Bullets, Heading, Picture, Text
+from perfmodel.report.pictures import caption, left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,6 +99,7 @@ def whole_report(
     shown = _pictures(pictures, beside)
     if shown:
         blocks += [Heading("Figures", 2), *shown]
+        blocks.append(Bullets([f"not drawn: {why}" for why in left_out(pictures)]))
     return blocks + provenance_blocks(machine, list(kernels.values()), table)
 
 
@@ -113,19 +115,10 @@ def _pictures(paths: Sequence[Path], beside: Path) -> list[Block]:
     for path in paths:
         if path.suffix == ".svg" or (path.suffix == ".png" and path.stem not in best):
             best[path.stem] = path
-    return [Picture(_relative(path, beside), _caption(path)) for _, path in sorted(best.items())]
+    return [Picture(_relative(path, beside), caption(path)) for _, path in sorted(best.items())]
 
 
 def _relative(path: Path, beside: Path) -> str:
     import os
 
     return Path(os.path.relpath(path.resolve(), beside.resolve())).as_posix()
-
-
-def _caption(path: Path) -> str:
-    """Return the caption written beside a figure, or its name."""
-    for suffix in (".txt", ".md"):
-        text = path.with_suffix(suffix)
-        if text.is_file():
-            return " ".join(text.read_text(encoding="utf-8").split())
-    return path.stem.replace("_", " ").replace("-", " ")

@@ -12,7 +12,7 @@ __all__ = ["FigureView", "SliderNames"]
 _STATIC = Path(__file__).resolve().parent / "static"
 
 
-class FigureView(anywidget.AnyWidget):  # type: ignore[misc]
+class FigureView(anywidget.AnyWidget):
     """Shows PNG bytes with an alternative text.
 
     The ``data-rev`` attribute of the image follows `rev`, but only once the picture is decoded.
@@ -46,7 +46,7 @@ class FigureView(anywidget.AnyWidget):  # type: ignore[misc]
             self.rev += 1
 
 
-class SliderNames(anywidget.AnyWidget):  # type: ignore[misc]
+class SliderNames(anywidget.AnyWidget):
     """Gives the sliders below the element of class `root_class` their accessible names."""
 
     _esm = (_STATIC / "labels.js").read_text(encoding="utf-8")

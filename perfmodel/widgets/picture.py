@@ -19,7 +19,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from PIL import Image
 
 from perfmodel.breakeven import PARAMETERS, BreakEven
-from perfmodel.prediction import LEVEL, Prediction
+from perfmodel.prediction import Prediction
+from perfmodel.results import LEVEL
 from perfmodel.quantities import SCENARIO
 from perfmodel.scenario import Policy
 from perfmodel.verdict import time_text
@@ -55,7 +56,8 @@ class Picture:
 
     def __init__(self) -> None:
         self.figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI)
-        self._canvas = FigureCanvasAgg(self.figure)
+        # Matplotlib's canvas has no annotations.
+        self._canvas: Any = FigureCanvasAgg(self.figure)
         self._background: tuple[Any, Any] | None = None
         self._key: tuple[Any, ...] = ()
         # Fixed margins: a constrained layout moves a little at every draw.
@@ -338,11 +340,11 @@ class Picture:
 
 
 def _nice(value: float) -> float:
-    """Return the next of 1, 1.5, 2, 3, 5, 7 times a power of ten: limits then change rarely."""
+    """Return the next of 1, 1.5, 2, 3, 4, 6, 8 times a power of ten: limits then change rarely."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return float(next((m * power for m in (1, 1.5, 2, 3, 5, 7) if m * power >= value), 10 * power))
+    return float(next((m * power for m in (1, 1.5, 2, 3, 4, 6, 8) if m * power >= value), 10 * power))
 
 
 def _decade(value: float) -> float:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from perfmodel.prediction import LEVEL, Prediction
+from perfmodel.prediction import Prediction
+from perfmodel.results import LEVEL
 from perfmodel.scenario import Policy
 from perfmodel.verdict import time_text
 
@@ -17,9 +18,9 @@ _BADGE = {
     "unsafe": "#a33e00", "pays": "#00654a", "costs": "#8a3b00", "lost in the noise": "#4d4d4d",
 }  # fmt: skip
 
-_CELL = "padding:2px 8px;text-align:right;white-space:nowrap"
-_HEAD = "padding:2px 8px;text-align:right;vertical-align:bottom;font-weight:600;line-height:1.2"
-_FIRST = _CELL.replace("right", "left", 1)
+_CELL = "padding:2px 5px;text-align:right;white-space:nowrap"
+_HEAD = "padding:2px 5px;text-align:right;white-space:nowrap;vertical-align:bottom;font-weight:600;line-height:1.2"
+_FIRST = _CELL.replace("right", "left")
 
 
 def verdict_html(prediction: Prediction, *, pending: bool = False) -> str:
@@ -85,7 +86,7 @@ def _table(head: Iterable[str], rows: Iterable[Sequence[str]], caption: str, nam
     return (
         f'<table class="perfmodel-{name}" style="border-collapse:collapse;font-size:12px;'
         'font-variant-numeric:tabular-nums;line-height:1.5">'
-        f'<caption style="text-align:left;caption-side:top;padding:2px 8px">{escape(caption)}'
+        f'<caption style="text-align:left;caption-side:top;padding:2px 5px">{escape(caption)}'
         f"</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     )
 
@@ -114,7 +115,7 @@ def policy_table(prediction: Prediction, *, pending: bool = False) -> str:
         rows.append((
             name,
             "safe" if result.safety.safe else "<strong>unsafe</strong>",
-            "0 (reference)" if reference else time_text(estimate),
+            "reference" if reference else time_text(estimate),
             "" if reference or not math.isfinite(estimate) else between,
             "" if reference or not math.isfinite(estimate) else pays,
             time_text(float(answer.wait_mean[0])),

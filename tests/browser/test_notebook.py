@@ -48,6 +48,16 @@ def press(page: Any, name: str, key: str) -> None:
     )  # fmt: skip
 
 
+def click(page: Any, name: str) -> None:
+    before = rev(page)
+    page.locator(".perfmodel-explorer").get_by_role("button", name=name, exact=True).first.click()
+    page.wait_for_function(
+        "r => Number(document.querySelector('img.perfmodel-figure').dataset.rev) > r",
+        arg=before, polling="raf",
+    )  # fmt: skip
+    settled(page)
+
+
 def sentence(page: Any) -> str:
     return str(page.locator(".perfmodel-verdict span").inner_text())
 
@@ -55,6 +65,14 @@ def sentence(page: Any) -> str:
 def table(page: Any) -> list[list[str]]:
     return list(page.locator(".perfmodel-explorer table.perfmodel-policies").evaluate(
         "t => [...t.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.innerText))"
+    ))  # fmt: skip
+
+
+def fits(page: Any) -> bool:
+    """Whether the table is shown without a scroll bar."""
+    return bool(page.locator(".perfmodel-explorer table.perfmodel-policies").evaluate(
+        """t => { const box = t.closest('.widget-html, .widget-html-content').parentElement;
+                  return t.getBoundingClientRect().right <= box.getBoundingClientRect().right + 1; }"""
     ))  # fmt: skip
 
 
@@ -125,6 +143,7 @@ def test_explorer_appears_and_agrees_with_predict(page: Any) -> None:
     )
     assert root[0] <= root[1] + 1
     assert root[2] <= 1280
+    assert fits(page)
 
 
 def test_a_key_moves_picture_verdict_and_table_and_back(page: Any) -> None:
@@ -144,20 +163,15 @@ def test_a_key_moves_picture_verdict_and_table_and_back(page: Any) -> None:
 
 def test_a_toggle_swaps_the_sliders(page: Any) -> None:
     settled(page)
-    before = rev(page)
     assert page.get_by_role("slider", name="fault threads").count() == 0
-    page.get_by_role("button", name="threads").first.click()
-    page.wait_for_function(
-        "r => Number(document.querySelector('img.perfmodel-figure').dataset.rev) > r", arg=before
-    )
-    settled(page)
+    click(page, "threads")
     assert page.get_by_role("slider", name="fault threads").is_visible()
     assert page.get_by_role("slider", name="fault rate (1/s)").count() == 0
     press(page, "pages", "End")
     settled(page)
+    assert fits(page)
     snapshot(page, "explorer-large")
-    page.get_by_role("button", name="Reset").click()
-    settled(page)
+    click(page, "Reset")
     assert sentence(page) == predicted().verdict.sentence
 
 

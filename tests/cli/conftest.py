@@ -53,6 +53,7 @@ def refused(ran: Ran, *said: str) -> None:
     lines = ran.err.splitlines()
     assert lines[-1].startswith("perfmodel: error: ")
     assert sum(line.startswith("perfmodel: error: ") for line in lines) == 1
+    # Before it, at most what was being done.
     assert all(line.startswith("perfmodel: ") for line in lines)
     for words in said:
         assert words in ran.err

@@ -25,7 +25,7 @@ TRACE = """\
    prog-7  [000] .....  1.000030: mmap_lock_released: mm=000000aa memcg_id=1 write=true
 CPU:0 [LOST 17 EVENTS]
    prog-7  [000] .....  1.000050: mmap_lock_start_locking: mm=000000aa memcg_id=1 write=false
-"""  # noqa: E501
+"""
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_bad_profiles(cli: Cli, tmp_path: Path, machine: Machine) -> None:
         (json.dumps({**whole, "schema": "perfmodel.scenario/1"}), "schema"),
         (
             json.dumps({**whole, "constants": {"pte": {"value": -3, "unit": "ns", "source": "x"}}}),
-            "pte",
+            "constants",
         ),
         (json.dumps({**whole, "constants": 4}), "constants"),
     ):
@@ -181,6 +181,37 @@ def test_figures_refuses_what_it_cannot_do(cli: Cli, tmp_path: Path) -> None:
     refused(cli("figures", "-o", tmp_path / "f", "--format", "gif"), "--format", "'gif'")
     refused(cli("figures", "-o", tmp_path / "f", "--data", "/nonexistent"), "/nonexistent")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_are_written(cli: Cli, tmp_path: Path, runs: dict[str, Path], monkeypatch) -> None:
+    from perfmodel import figures
+
+    def write_all(machine, table, *, directory, held_out, formats, progress):
+        assert table is not None
+        assert held_out is None
+        assert formats == ("svg",)
+        for share in (0, 50, 100):
+            progress(f"first {share} %")
+        directory.mkdir(exist_ok=True)
+        manifest = {"figures": [{"name": "second", "files": [], "left_out": "no data"}]}
+        (directory / "first.svg").write_text("<svg/>")
+        (directory / "first.md").write_text("![a](first.svg)\n\n**Head.** A caption.\n")
+        (directory / "MANIFEST.json").write_text(json.dumps(manifest))
+        return [directory / "first.svg", directory / "first.md", directory / "MANIFEST.json"]
+
+    monkeypatch.setattr(figures, "write_all", write_all)
+    out = tmp_path / "f"
+    ran = cli("figures", "-o", out, "--format", "svg", "--data", runs["fit"], "--json")
+    assert ran.status == 0
+    assert len(ran.json) == 3
+    assert "not drawn: second: no data" in ran.err
+    assert ran.err.count("first") == 2  # the stage once, and the machine's note
+    ran = cli("report", "-o", tmp_path / "r.html", "--draws", 3, "--data", runs["fit"])
+    assert ran.status == 0, ran.err
+    assert "Figures" in (tmp_path / "r.md").read_text()
+    assert "![Head. A caption.](r-figures/first.svg)" in (tmp_path / "r.md").read_text()
+    assert 'src="r-figures/first.svg"' in (tmp_path / "r.html").read_text()
+    assert "natural experiment" in (tmp_path / "r.md").read_text()
 
 
 def test_report_is_written_twice(cli: Cli, tmp_path: Path, runs: dict[str, Path]) -> None:

@@ -93,7 +93,7 @@ class Tags(HTMLParser):
         self.seen: list[str] = []
         self.text = ""
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, _attrs):
         self.seen.append(tag)
         if tag not in ("img", "meta"):
             self.open.append(tag)
