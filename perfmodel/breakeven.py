@@ -183,22 +183,46 @@ def _with(scenario: Scenario, over: str, value: float) -> Scenario:
     return scenario.replace(**changes)
 
 
-def _crossings(
-    grid: NDArray[np.float64], gain: NDArray[np.float64], log: bool
-) -> list[tuple[float, str]]:
-    """Sign changes of one draw, interpolated on the grid's own scale."""
+def _cells(
+    grid: NDArray[np.float64], gain: NDArray[np.float64]
+) -> list[tuple[tuple[float, float, float, float], str]]:
+    """Cells of the grid in which one draw changes sign: both ends and both gains, and who pays."""
     known = np.isfinite(gain)
     grid, gain = grid[known], gain[known]
     sign = gain > 0
-    out = []
-    for i in np.nonzero(sign[1:] != sign[:-1])[0]:
-        part = gain[i] / (gain[i] - gain[i + 1])
-        if log:
-            x = math.exp(math.log(grid[i]) + part * math.log(grid[i + 1] / grid[i]))
+    return [
+        ((float(grid[i]), float(grid[i + 1]), float(gain[i]), float(gain[i + 1])),
+         "above" if sign[i + 1] else "below")
+        for i in np.nonzero(sign[1:] != sign[:-1])[0]
+    ]  # fmt: skip
+
+
+def _interpolated(cell: tuple[float, float, float, float], log: bool) -> float:
+    """Root of a cell by a straight line on the grid's own scale."""
+    low, high, gain_low, gain_high = cell
+    part = gain_low / (gain_low - gain_high)
+    if log:
+        return math.exp(math.log(low) + part * math.log(high / low))
+    return low + part * (high - low)
+
+
+def _refined(
+    cell: tuple[float, float, float, float], gain: Callable[[float], float], integer: bool
+) -> float:
+    """Root of a cell by Brent's method on the model itself; between whole numbers, by halving."""
+    from scipy.optimize import brentq
+
+    low, high, gain_low, _ = cell
+    if not integer:
+        return float(brentq(gain, low, high, rtol=1e-4))
+    while high - low > 1:
+        middle = math.floor((low + high) / 2)
+        if (gain(middle) > 0) == (gain_low > 0):
+            low = middle
         else:
-            x = grid[i] + part * (grid[i + 1] - grid[i])
-        out.append((float(x), "above" if sign[i + 1] else "below"))
-    return out
+            high = middle
+    # The first whole number on the far side: the last one before it has the other sign.
+    return high
 
 
 def break_even(
@@ -242,23 +266,28 @@ def break_even(
             f"cannot sweep {over!r}", field="over", expected="one of " + ", ".join(PARAMETERS)
         )
     if policy is None:
-        judged = predict(scenario, draws=1).verdict.policy
+        judged = predict(scenario, draws=1, levels=()).verdict.policy
         policy = Policy(judged) if judged != "none" else CUTS[0]
     declared = SCENARIO[PARAMETERS[over][1]]
     grid = _grid(declared, scenario, over, points)
+    pair = scenario.replace(policies=(Policy.NONE, policy))
+
+    def gain_at(value: float, count: int) -> NDArray[np.float64]:
+        return predict(_with(pair, over, value), draws=count, levels=())[policy].net_gain
+
     gain = np.empty((grid.size, draws))
-    result = None
     for i, value in enumerate(grid):
-        point = _with(scenario, over, value)
-        point = point.replace(policies=(Policy.NONE, policy))
-        result = predict(point, draws=draws)[policy]
-        gain[i] = result.net_gain
+        gain[i] = gain_at(value, draws)
         progress((i + 1) / grid.size)
-    assert result is not None
     log = declared.spans_decades
-    central = _crossings(grid, gain[:, 0], log)
+    central = [
+        (_refined(cell, lambda x: float(gain_at(x, 1)[0]), declared.integer), side)
+        for cell, side in _cells(grid, gain[:, 0])
+    ]
     answer = _answer(gain[:, 0], central)
-    reference = predict(scenario.replace(policies=(Policy.NONE, policy)), draws=1)[policy]
+    reference = predict(scenario.replace(policies=(Policy.NONE, policy)), draws=1, levels=())[
+        policy
+    ]
     return BreakEven(
         over=over,
         policy=policy,
@@ -293,9 +322,9 @@ def _interval(
     """
     found = []
     for column in range(1, gain.shape[1]):
-        roots = _crossings(grid, gain[:, column], log)
-        if len(roots) == expected:
-            found.append(roots[position][0])
+        cells = _cells(grid, gain[:, column])
+        if len(cells) == expected:
+            found.append(_interpolated(cells[position][0], log))
     if len(found) < max(10, (gain.shape[1] - 1) // 2):
         return Root(root[0], math.nan, math.nan, root[1])
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -56,6 +56,10 @@ _SHARED_PIECES: Mapping[Policy, frozenset[str]] = {
 }  # fmt: skip
 
 
+#: Pieces that a call on unchanged flags returns before; no entry is present to walk or flush then.
+_SKIPPED = ("prepare", "walk_start")
+
+
 def not_applicable(operation: str, policy: Policy) -> str:
     """Say why a policy means nothing for an operation; empty where it does mean something."""
     if operation in ("munmap", "mremap_shrink"):
@@ -157,7 +161,7 @@ def pieces(
     out = {}
     for name, equation in PIECES[operation].items():
         value = _where_known(equation, known)
-        out[name] = np.where(unchanged, 0.0, value) if name == "prepare" else value
+        out[name] = np.where(unchanged, 0.0, value) if name in _SKIPPED else value
     return out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Constant", "Machine", "shipped_profiles"]
 
 SCHEMA = "perfmodel.machine/1"
+
+#: What a profile may be called: it becomes a file name.
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 #: Every constant a profile may hold.
 CONSTANTS = {**MACHINE, **STATE}
@@ -72,7 +76,7 @@ class _Profile(msgspec.Struct, frozen=True, kw_only=True):
     """The profile as it stands on disk."""
 
     schema: str
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: str
     evidence: Literal["measured", "published", "emulated"]
     description: str
     created: str
@@ -116,6 +120,12 @@ class Machine:
     state: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(NAME, self.name):
+            raise InputError(
+                f"{self.name!r} is no name for a profile",
+                field="name",
+                expected="letters, digits, dots, underscores and hyphens",
+            )
         for name, constant in self.constants.items():
             declared = CONSTANTS.get(name)
             if declared is None:
@@ -202,7 +212,8 @@ class Machine:
     @property
     def residual_sd(self) -> float:
         """Standard deviation of the fit's residuals in the logarithm: what the model leaves out."""
-        return float(self.fit.get("residual_log_sd", 0.0))
+        value = self.fit.get("residual_log_sd", 0.0)
+        return float(value) if isinstance(value, (int, float)) else 0.0
 
     def to_bytes(self) -> bytes:
         """Return the profile as it is written to disk."""
@@ -240,12 +251,15 @@ class Machine:
             If the folder does not exist or is not writable.
         """
         target = Path(path)
+        handle = None
         try:
             with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as handle:
                 handle.write(self.to_bytes())
             Path(handle.name).chmod(0o644)
             Path(handle.name).replace(target)
         except OSError as error:
+            if handle is not None:
+                Path(handle.name).unlink(missing_ok=True)
             raise InputError(f"cannot be written ({error.strerror})", file=target) from None
         return target
 
@@ -270,11 +284,17 @@ class Machine:
             raise InputError(
                 f"the schema is {schema!r}", file=file, field="schema", expected=SCHEMA
             )
+        where = ""
         try:
+            for name, constant in dict(head.get("constants") or {}).items():
+                where = f"constants.{name}"
+                msgspec.convert(constant, Constant)
+            where = ""
             profile = msgspec.convert(head, _Profile)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, TypeError, ValueError) as error:
             what, _, path = str(error).partition(" - at ")
-            raise InputError(what, file=file, field=path.strip("`$.") or None) from None
+            field = ".".join(part for part in (where, path.strip("`$.")) if part)
+            raise InputError(what, file=file, field=field or None) from None
         try:
             k = len(profile.covariance.names)
             if [len(row) for row in profile.covariance.log] != [k] * k:

@@ -11,7 +11,7 @@ import numpy as np
 
 from perfmodel.hold import Hold, hold, not_applicable
 from perfmodel.results import LEVEL, PolicyResult
-from perfmodel.rwlock.lock import Answer, Lock
+from perfmodel.rwlock.lock import LEVELS, Answer, Lock
 from perfmodel.scenario import Policy, Scenario, affected_share
 from perfmodel.stale_tlb import safety
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from perfmodel.verdict import Verdict
 
-__all__ = ["Prediction", "lock_question", "predict"]
+__all__ = ["Prediction", "account_of", "lock_question", "predict"]
 
 #: Draws of the machine's constants behind an interval.
 DRAWS = 400
@@ -85,10 +85,22 @@ def _line(
     return omega, away, busy
 
 
-def _account(
+def account_of(
     scenario: Scenario, answer: Answer, held: Hold, reference: Hold,
     constants: Mapping[str, NDArray[np.float64]],
 ) -> tuple[dict[str, NDArray[np.float64]], float]:  # fmt: skip
+    """Return where the thread time of one call goes, ns by term, and how busy the lock's line is.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    answer : Answer
+        Of the lock, for the policy.
+    held, reference : Hold
+        Of the policy, and without a downgrade.
+    constants : mapping of str to ndarray of shape (draws,)
+        The machine, ns.
+    """
     from perfmodel.equations.account import LINE_TIME, WAKER_TIME
     from perfmodel.rwlock import any_woken
 
@@ -252,7 +264,13 @@ def _result_dict(result: PolicyResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def predict(scenario: Scenario, *, draws: int = DRAWS, seed: int = 0) -> Prediction:
+def predict(
+    scenario: Scenario,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    levels: tuple[float, ...] = LEVELS,
+) -> Prediction:
     """Predict every policy of a scenario and give the verdict.
 
     Parameters
@@ -263,6 +281,9 @@ def predict(scenario: Scenario, *, draws: int = DRAWS, seed: int = 0) -> Predict
         Draws of the machine's constants; 1 gives the central estimate alone, without intervals.
     seed : int
         Seed of the draws. All policies see the same draws: their differences are paired.
+    levels : tuple of float
+        Quantiles of the wait to give. They take most of the time: none makes it several times
+        faster.
 
     Returns
     -------
@@ -281,9 +302,11 @@ def predict(scenario: Scenario, *, draws: int = DRAWS, seed: int = 0) -> Predict
         held = reference if policy is Policy.NONE else hold(scenario, policy, constants)
         # Quantiles cost most of the time and are reported without an interval: central draw only.
         answer = solve(lock_question(scenario, held, constants), levels=())
-        central = _central(held), {n: v[:1] for n, v in constants.items()}
-        quantiles = solve(lock_question(scenario, *central)).wait_quantiles
-        account, busy = _account(scenario, answer, held, reference, constants)
+        quantiles: Mapping[float, NDArray[np.float64]] = {}
+        if levels:
+            central = _central(held), {n: v[:1] for n, v in constants.items()}
+            quantiles = solve(lock_question(scenario, *central), levels).wait_quantiles
+        account, busy = account_of(scenario, answer, held, reference, constants)
         lost = LOST_TIME(**account)
         lost_none = lost if lost_none is None else lost_none
         results.append(
@@ -334,6 +357,11 @@ def _warnings(scenario: Scenario, results: tuple[PolicyResult, ...]) -> tuple[st
             warnings.append(
                 f"{remote:g} remote CPUs: {name} is {constant.source}; the interval carries its spread"
             )
+    if scenario.faults.open and float(results[0].answer.blocked[0]) > scenario.cpus:
+        warnings.append(
+            f"{float(results[0].answer.blocked[0]):.3g} faults blocked by one call, on"
+            f" {scenario.cpus} CPUs: no open stream goes on like that; give the number of threads"
+        )
     threads = (scenario.faults.threads or 0) + (scenario.writers.threads or 0)
     if threads > scenario.cpus:
         warnings.append(

@@ -108,10 +108,11 @@ _ALL = (
         "munmap-80g",
         "munmap of 80 GiB: the one case in Linux where a downgrade was measured before and after.",
         "[mail] dd2283f2605e (4.20, 32-core E5-2680): exclusive part 2.49 s to 8 us; asked of 5.10,"
-        " the oldest kernel whose rules were read; fault rate and pace [assumed]",
+        " the oldest kernel whose rules were read; faulting threads and pace [assumed]",
         {
             "kernel": "5.10",
             "call": {"operation": "munmap", "pages": 20_971_520},
+            "faults": {"threads": 31},
             "writers": {"threads": 1, "think_us": 1e7},
             "cpus": 32,
         },

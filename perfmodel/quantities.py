@@ -170,6 +170,13 @@ MACHINE: Mapping[str, Quantity] = _group(
         "change_protection, unmap_vmas; tlb_gather_mmu",
     ),
     _cost(
+        "pmd_step",
+        "t_{step}^{pmd}",
+        (0.1, 100),
+        "step over one page table's worth (2 MiB) of the range, present or not",
+        "walk_page_range over empty entries",
+    ),
+    _cost(
         "pte",
         "t_{pte}",
         (1, 250),

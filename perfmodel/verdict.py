@@ -119,7 +119,10 @@ def _share_of_thread_time(scenario: Scenario, before: PolicyResult, after: Polic
     threads = scenario.cpus
     if scenario.faults.threads is not None:
         threads = scenario.faults.threads + (scenario.writers.threads or 1)
-    between = threads / float(before.answer.call_rate[0])
+    calls = float(before.answer.call_rate[0])
+    if calls == 0:
+        return 0.0  # nobody calls: there is nothing to save
+    between = threads / calls
     return float(after.net_gain[0]) / between
 
 

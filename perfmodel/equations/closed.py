@@ -13,7 +13,7 @@ downgrade is the same system with the whole hold as `exclusive` and ``shared=0``
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 

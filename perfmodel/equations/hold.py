@@ -113,7 +113,7 @@ walk_start = _piece(
     "walk_first",
     "T_{walk}",
     "reach the first present entry",
-    any_present * _c("walk_start"),
+    any_present * _c("walk_start") + pages / HUGE_PAGES * _c("pmd_step"),
 )
 walk_protect = _piece(
     "walk_protect",

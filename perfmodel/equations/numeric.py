@@ -8,7 +8,7 @@ used there; the tests hold every function against arithmetic of 40 digits and mo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable  # noqa: TC003
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np

@@ -13,7 +13,7 @@ the end of a window *Y* is blocked for *B*, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping  # noqa: TC003
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 

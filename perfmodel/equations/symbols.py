@@ -8,7 +8,7 @@ the calibration and the sliders use too.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping  # noqa: TC003
+from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfmodel.hold import Hold, hold
-from perfmodel.prediction import _account, lock_question
+from perfmodel.prediction import account_of, lock_question
 from perfmodel.results import LEVEL
 from perfmodel.rwlock import solve
 from perfmodel.scenario import Policy, Scenario
@@ -143,7 +143,7 @@ def gain_at_rate(
     lost, answers = {}, {}
     for p, h in held.items():
         answers[p] = solve(lock_question(here, h, repeated), levels=())
-        account, _ = _account(here, answers[p], h, held[Policy.NONE], repeated)
+        account, _ = account_of(here, answers[p], h, held[Policy.NONE], repeated)
         lost[p] = LOST_TIME(**account)
     gain = NET_GAIN(lost_time_none=lost[Policy.NONE], lost_time=lost[policy])
     gain = np.broadcast_to(gain, (pages.size * draws,)).reshape(pages.size, draws)
@@ -155,13 +155,16 @@ def gain_at_rate(
     # An open stream that has more faults blocked at once than there are CPUs is no longer one: the
     # threads that would make the next faults are themselves asleep.
     outside = blocked > here.cpus
-    if here.writers.open or (here.writers.threads or 1) > 1:
+    if here.writers.open:
         for i, n in enumerate(pages):
             point = at_point(scenario, n, rate)
             central = {name: value[:1] for name, value in constants.items()}
             for p in held:
                 one = hold(point, p, central)
                 outside[i] |= bool(solve(lock_question(point, one, central), levels=()).broken)
+    elif (here.writers.threads or 1) > 1:
+        # Several callers with a pause are taken as a stream, which is always outside.
+        outside[:] = True
     return gain, share, outside
 
 

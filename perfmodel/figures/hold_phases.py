@@ -12,11 +12,11 @@ from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
     BLACK,
     BLUE,
-    GREEN,
     ORANGE,
     PAGE,
     PURPLE,
     SKY,
+    VERMILLION,
     evidence,
     files_of,
     pooled,
@@ -55,10 +55,10 @@ BARS: tuple[tuple[str, Policy, str], ...] = (
 _GROUPS: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {
     "enter": ("#C8C8C8", "", "enter and leave the kernel", ("enter",)),
     "prepare": (BLUE, "", "lock, find and change the VMA", ("locked", "find", "prepare")),
-    "walk": (ORANGE, "///", "walk the page table", ("walk_start", "walk")),
-    "flush": (GREEN, "...", "flush this CPU's TLB", ("flush",)),
-    "shootdown": (PURPLE, "\\\\\\", "interrupt other CPUs", ("shootdown",)),
-    "finish": (SKY, "xxx", "free page tables and VMAs", ("finish",)),
+    "walk": (SKY, "///", "walk the page table", ("walk_start", "walk")),
+    "flush": (ORANGE, "...", "flush this CPU's TLB", ("flush",)),
+    "shootdown": (VERMILLION, "\\\\\\", "interrupt other CPUs", ("shootdown",)),
+    "finish": (PURPLE, "xxx", "free page tables and VMAs", ("finish",)),
 }
 _GROUP_OF = {piece: name for name, (*_, pieces) in _GROUPS.items() for piece in pieces}
 
@@ -239,6 +239,10 @@ def data_for(
     )  # fmt: skip
 
 
+def _pages(count: int) -> str:
+    return f"{count} page{'s' if count != 1 else ''}"
+
+
 def _unit(longest: float) -> tuple[float, str]:
     return (1e6, "ms") if longest >= 1e6 else (1e3, "µs") if longest >= 1e3 else (1.0, "ns")
 
@@ -247,8 +251,7 @@ def _draw_panel(axes: Axes, bars: tuple[Bar, ...], *, labels: bool) -> None:
     ends = [v for b in bars for v in (b.call, b.measured[2]) if math.isfinite(v)]
     longest = max(ends, default=1e3)
     scale, unit = _unit(longest)
-    pages = bars[0].pages
-    axes.set_title(f"{pages} page{'s' if pages != 1 else ''}")
+    axes.set_title(_pages(bars[0].pages))
     axes.set_ylim(len(bars) - 0.45, -0.62)
     axes.set_xlim(0, 1.30 * longest / scale)
     axes.set_yticks(range(len(bars)), [b.label for b in bars] if labels else [])
@@ -360,7 +363,7 @@ def caption(spec: Spec) -> str:
     )
     saves = _cut_saves(spec)
     s += " ".join(
-        f"{pages} page{'s' if pages != 1 else ''}: {us_text(before)} exclusive today,"
+        f"{_pages(pages)}: {us_text(before)} exclusive today,"
         f" {us_text(after)} with the cut before the walk."
         for pages, before, after in saves
     )
@@ -374,7 +377,7 @@ def caption(spec: Spec) -> str:
             " Diamonds: measured latency of the real call of the same shape"
             f" ({sum(b.events for b, _ in off)} calls); the model is within"
             f" {100 * np.median([abs(e) for _, e in off]):.1f} % in the"
-            f" median and {100 * abs(worst):.0f} % at worst ({bar.operation}, {bar.pages} pages)."
+            f" median and {100 * abs(worst):.0f} % at worst ({bar.operation}, {_pages(bar.pages)})."
             " Bars without a diamond are what no kernel does."
         )
     else:
@@ -387,7 +390,7 @@ def caption(spec: Spec) -> str:
         )
         s += ", ".join(
             f"{us_text(b.traced_exclusive)} measured, {us_text(b.exclusive)} predicted at"
-            f" {b.pages} page(s)"
+            f" {_pages(b.pages)}"
             for b in traced
         )
         s += "."
@@ -406,7 +409,7 @@ def alt(spec: Spec) -> str:
             f"{b.label.replace(chr(10), ' ')} {us_text(b.exclusive)} of {us_text(b.call)}"
             for b in panel
         )
-        parts.append(f"{panel[0].pages} pages: {said}")
+        parts.append(f"{_pages(panel[0].pages)}: {said}")
     head = "Stacked bars of the time a call blocks faults, of its whole length. "
     return head + "; ".join(parts) + "."
 

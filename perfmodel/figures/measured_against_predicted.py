@@ -209,7 +209,8 @@ def _name_worst(axes: Axes, places: list[tuple[float, float, str]]) -> None:
         axes.annotate(
             text, (x, y), xytext=(gap * 72 / dpi, dy * 72 / dpi), textcoords="offset points",
             ha="right" if left else "left", va="center", fontsize=6.5, zorder=6,
-            arrowprops={"arrowstyle": "-", "lw": 0.5, "color": BLACK, "shrinkA": 0, "relpos": (1.0 if left else 0.0, 0.5), "shrinkB": 2},
+            arrowprops={"arrowstyle": "-", "lw": 0.5, "color": BLACK, "shrinkA": 0, "shrinkB": 2,
+                        "relpos": (1.0 if left else 0.0, 0.5)},
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
         )  # fmt: skip
 

@@ -105,6 +105,16 @@ def _median_log_error(group: Group) -> float:
     return 0.93 * spread / math.sqrt(group.total)
 
 
+def _recorded_kernel(document: Mapping[str, Any]) -> Kernel | None:
+    """Return the rules of the kernel that a file says it was measured on; None if it does not."""
+    kernel = (document.get("machine") or {}).get("kernel")
+    if not isinstance(kernel, Mapping) or not isinstance(kernel.get("release"), str):
+        return None
+    config = kernel.get("config")
+    blocker = config.get("DETECT_HUNG_TASK_BLOCKER") if isinstance(config, Mapping) else None
+    return Kernel(kernel["release"], blocker is not False)
+
+
 def kernel_of(group: Group, table: ObservationTable, fallback: Kernel | None) -> Kernel:
     """Return the rules under which a group was measured: its file's, else the fallback.
 
@@ -113,11 +123,9 @@ def kernel_of(group: Group, table: ObservationTable, fallback: Kernel | None) ->
     CalibrationError
         If neither is known.
     """
-    machine = (table.machines.get(group.source.file) or {}).get("machine") or {}
-    release = (machine.get("kernel") or {}).get("release")
-    if release:
-        config = machine["kernel"].get("config") or {}
-        return Kernel(str(release), bool(config.get("DETECT_HUNG_TASK_BLOCKER", True)))
+    recorded = _recorded_kernel(table.machines.get(group.source.file) or {})
+    if recorded is not None:
+        return recorded
     if fallback is None:
         raise CalibrationError(
             f"{group.source.file} does not say which kernel it was measured on, and no other file"
@@ -127,13 +135,8 @@ def kernel_of(group: Group, table: ObservationTable, fallback: Kernel | None) ->
 
 
 def _some_kernel(table: ObservationTable) -> Kernel | None:
-    for document in table.machines.values():
-        machine = document.get("machine") or {}
-        release = (machine.get("kernel") or {}).get("release")
-        if release:
-            config = machine["kernel"].get("config") or {}
-            return Kernel(str(release), bool(config.get("DETECT_HUNG_TASK_BLOCKER", True)))
-    return None
+    recorded = (_recorded_kernel(document) for document in table.machines.values())
+    return next((kernel for kernel in recorded if kernel is not None), None)
 
 
 def model_call(operation: str, conditions: Mapping[str, Any]) -> Call:

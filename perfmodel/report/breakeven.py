@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfmodel.breakeven import PARAMETERS
-from perfmodel.results import LEVEL
 from perfmodel.quantities import SCENARIO
 from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Table, Text
 from perfmodel.report.numbers import gain_text, number_text, probability_text
 from perfmodel.report.prediction import machine_line, scenario_lines, scenario_title
+from perfmodel.results import LEVEL
 
 if TYPE_CHECKING:
     from perfmodel.breakeven import BreakEven

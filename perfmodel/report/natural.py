@@ -60,7 +60,8 @@ def natural_blocks(frame: pd.DataFrame) -> list[Block]:
 
 
 def _call(row: Any) -> str:
-    return f"{row['operation']} {row['transition']}".strip()
+    transition = "" if row["transition"] == "none" else row["transition"]
+    return f"{row['operation']} {transition}".strip()
 
 
 def _share(value: float) -> str:

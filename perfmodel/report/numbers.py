@@ -51,8 +51,8 @@ def time_text(ns: float, digits: int = 3) -> str:
         return "0"
     # Rounding may lift a value over the next unit: 999.9 us is 1.00 ms.
     rounded = float(f"{ns:.{max(digits, 1) - 1}e}")
-    if abs(rounded) < 0.05:
-        return ("-" if rounded < 0 else "") + "<0.05 ns"
+    if abs(rounded) < 0.1:
+        return ("-" if rounded < 0 else "") + "<0.1 ns"
     unit, scale = _unit(abs(rounded))
     return f"{number_text(rounded / scale, digits)} {unit}"
 
@@ -76,7 +76,7 @@ def time_with_spread(draws: NDArray[np.float64]) -> str:
 def gain_text(estimate: float, low: float, high: float) -> str:
     """Write a signed time and its interval in one unit: ``+1.43 us [1.26, 1.69]``.
 
-    Two digits of the interval's half width are kept.
+    Of the interval's half width two digits are kept if it begins with 1 or 2, else one.
     """
     if not math.isfinite(estimate):
         return UNKNOWN
@@ -85,7 +85,8 @@ def gain_text(estimate: float, low: float, high: float) -> str:
         sign = "+" if estimate > 0 else ""
         return sign + time_text(estimate)
     unit, scale = _unit(max(abs(estimate), abs(low), abs(high)))
-    decimals = max(0, 1 - math.floor(math.log10(width / scale)))
+    size = math.floor(math.log10(width / scale))
+    decimals = max(0, (1 if width / scale < 3 * 10.0**size else 0) - size)
 
     def put(value: float) -> str:
         text = f"{value / scale:.{decimals}f}"
@@ -100,8 +101,8 @@ def share_text(share: float) -> str:
     """Write a share in per cent, two digits."""
     if not math.isfinite(share):
         return UNKNOWN
-    if 0 < abs(share) < 1e-8:
-        return "<1e-6%"
+    if 0 < abs(share) < 1e-5:
+        return "<0.001%"
     return f"{number_text(100 * share, 3 if 0.1 <= abs(share) < 1 else 2)}%"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from perfmodel.hold import ACTUAL_POLICY
 from perfmodel.quantities import ACCOUNT
 from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Mark, Table, Text
 from perfmodel.report.numbers import (
     gain_text,
-    number_text,
     probability_text,
     share_text,
     time_text,
@@ -70,6 +70,7 @@ def scenario_lines(scenario: Scenario) -> list[str]:
         f"Call: {', '.join(shape)}.",
         f"Faults: {who}.",
         f"Callers: {calls}; {scenario.cpus} CPUs.",
+        f"What the kernel does today: {ACTUAL_POLICY[call.operation].value}.",
     ]
 
 
@@ -113,14 +114,14 @@ def prediction_blocks(prediction: Prediction) -> list[Block]:
 
 def _policies(prediction: Prediction) -> Table:
     columns = [
-        Column("policy"), Column("safe"), Column("exclusive", True), Column("shared", True),
+        Column("policy"), Column("safe"), Column("excl.", True), Column("shared", True),
         Column("call", True), Column("wait", True), Column("p99", True), Column("blocked", True),
         Column("net gain [90 %]", True), Column("P(pays)", True),
     ]  # fmt: skip
     return Table(
         columns,
         [_row(r) for r in prediction.results],
-        "exclusive, shared: hold of one call; wait, p99: mean and 99 % quantile over all faults,"
+        "excl., shared: exclusive and shared hold of one call; wait, p99: mean and 99 % quantile over all faults,"
         " blocked or not; blocked: share of them; net gain: thread time a call saves against none",
     )
 
@@ -202,10 +203,17 @@ def _basis(prediction: Prediction) -> list[str]:
         constants += " One draw: there are no intervals and no probabilities."
     lines.append(constants)
     if math.isfinite(verdict.calls_to_detect):
-        calls = number_text(max(1.0, verdict.calls_to_detect), 2)
-        seen = f"To see it: {calls} calls in each arm, with the blocked time of every call recorded"
+        calls = _count(verdict.calls_to_detect)
+        seen = (
+            f"To see it: {calls} call(s) in each arm, with the blocked time of every call recorded"
+        )
         if math.isfinite(verdict.runs_to_detect):
-            runs = number_text(max(1.0, verdict.runs_to_detect), 2)
-            seen += f", or {runs} whole-program runs in each arm that vary by 1 %"
+            runs = _count(verdict.runs_to_detect)
+            seen += f", or {runs} whole-program run(s) in each arm that vary by 1 %"
         lines.append(seen + ".")
     return lines
+
+
+def _count(number: float) -> str:
+    """Write how many of something it takes: at least one, two digits."""
+    return f"{float(f'{max(1.0, math.ceil(number)):.2g}'):.0f}"

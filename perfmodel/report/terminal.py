@@ -82,9 +82,10 @@ def _table(table: Table) -> RenderableType:
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     for column in table.columns:
         shown.add_column(
-            RichText(column.name),
+            RichText(printable(column.name)),
             justify="right" if column.right else "left",
-            no_wrap=not column.wrap,
+            # A cell that is not to wrap is cut where it does not fit; better a break than a loss.
+            no_wrap=False,
             overflow="fold",
         )
     for row in table.rows:

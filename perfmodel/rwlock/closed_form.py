@@ -18,15 +18,12 @@ from perfmodel.equations.blocking import blocked_quantile, finite_blocking, open
 from perfmodel.equations.closed import closed_system
 from perfmodel.equations.drain import drain_open, drain_open_two_class
 from perfmodel.equations.queue import Queue, fifo_queue, rwsem_queue
-from perfmodel.rwlock.lock import Answer, Lock
+from perfmodel.rwlock.lock import LEVELS, Answer, Lock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LEVELS", "any_woken", "solve"]
-
-#: Quantiles of the wait that are always given.
-LEVELS = (0.5, 0.9, 0.99)
+__all__ = ["any_woken", "solve"]
 
 _SEVERAL_SECTIONS = (
     "the sections of one call are independent (readers just released may delay the next retake)"
@@ -254,19 +251,24 @@ def _closed_callers(
     """Find the rate at which a closed population of callers calls, per ns.
 
     Their number is rate times cycle (Little), and the cycle grows without bound as the lock fills
-    up: one root between none and what the lock can serve, found by bisection over all draws.
+    up: one root between none and what the lock can serve. The rate that follows from the wait at a
+    trial rate lies on the other side of the root, so every step closes the bracket from both ends.
     """
     m = lock.sections
     think = np.asarray(lock.writer_think, dtype=float)
     hold = m * (lock.exclusive + lock.shared)
     low = np.zeros_like(hold)
     high = np.minimum(lock.writer_threads / (think + hold), 0.9999 / hold)
+    trial = high
     for _ in range(40):
-        middle = 0.5 * (low + high)
-        wait = m * queue_at(middle).writer_wait
-        too_many = ~(middle * (think + hold + wait) < lock.writer_threads)
-        low, high = np.where(too_many, low, middle), np.where(too_many, middle, high)
-    return np.where(np.isnan(hold), np.nan, low)
+        wait = m * queue_at(trial).writer_wait
+        follows = lock.writer_threads / (think + hold + wait)
+        low = np.maximum(low, np.minimum(trial, follows))
+        high = np.minimum(high, np.maximum(trial, follows))
+        trial = 0.5 * (low + high)
+        if not np.any(high - low > 1e-6 * high):
+            break
+    return np.where(np.isnan(hold), np.nan, trial)
 
 
 def _queue(lock: Lock, levels: tuple[float, ...]) -> Answer:

@@ -14,7 +14,10 @@ from perfmodel.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["DISCIPLINES", "Answer", "Lock"]
+__all__ = ["DISCIPLINES", "LEVELS", "Answer", "Lock"]
+
+#: Quantiles of the wait that are given unless others are asked for.
+LEVELS = (0.5, 0.9, 0.99)
 
 #: Orders of service: the kernel's, and first come first served.
 DISCIPLINES = ("rwsem", "fifo")

@@ -88,8 +88,7 @@ def safety(kernel: Kernel, call: Call, policy: Policy) -> Safety:
             False,
             "between the change of an entry and the flush a fault under the read lock cannot tell"
             " that the TLB may be stale: mprotect leaves no mark in the entry",
-            "founding mail of 22 Dec 2020; do_wp_page checks for pending flushes in"
-            f" {kernel.fact('pending_flush_guard').value}",
+            f"founding mail of 22 Dec 2020; {kernel.fact('pending_flush_guard').source}",
         )
     return Safety(
         True,

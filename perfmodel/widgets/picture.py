@@ -20,8 +20,8 @@ from PIL import Image
 
 from perfmodel.breakeven import PARAMETERS, BreakEven
 from perfmodel.prediction import Prediction
-from perfmodel.results import LEVEL
 from perfmodel.quantities import SCENARIO
+from perfmodel.results import LEVEL
 from perfmodel.scenario import Policy
 from perfmodel.verdict import time_text
 

@@ -14,6 +14,7 @@ from perfmodel.breakeven import PARAMETERS
 from perfmodel.errors import InputError
 from perfmodel.kernel import Kernel
 from perfmodel.machine import Machine, shipped_profiles
+from perfmodel.presets import preset
 from perfmodel.quantities import SCENARIO
 from perfmodel.scenario import Call, Faults, Policy, Scenario, Writers
 
@@ -38,11 +39,12 @@ DRAG_SECONDS = 1.0
 
 
 def mail_case() -> Scenario:
-    """Return the founding mail's own case: one touched page, one VMA, RW to R, on 5.11."""
+    """Return the founding mail's own case, preset ``mail``, on the first shipped profile."""
     profiles = shipped_profiles()
     if not profiles:
         raise InputError("no machine profile is shipped", field="machine", expected="a profile")
-    return Scenario(machine=Machine.load(next(iter(profiles))), kernel=Kernel("5.11"))
+    machine = Machine.load(next(iter(profiles)))
+    return Scenario.from_dict(preset("mail").parameters, machine=machine)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ _TEXT = st.one_of(
     st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=12),
     st.sampled_from(["nan", "-inf", "1e309", "-0", "0x10", "1_0", "", "٣", "--json", "9" * 4000]),
     st.integers(-10, 10**12).map(str),
+    st.sampled_from(["0", "1", "2", "0.5", "1e-300", "65530", "65536", "8192", "1e9", "1e12"]),
     st.floats().map(str),
 )
 _FLAGS = st.sampled_from(
@@ -62,6 +63,12 @@ _FLAGS = st.sampled_from(
      "--writer-threads", "--writer-think-us", "--writer-rate", "--cpus", "--kernel", "--operation",
      "--transition", "--policy", "--machine", "--preset", "--scenario"]
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", ["--writer-rate", "--fault-rate", "--fault-think-us", "--io-us"])
+def test_a_rate_or_time_of_zero_is_an_answer(cli: Cli, flag: str) -> None:
+    assert cli("predict", flag, 0, "--draws", 2, "--json").status == 0
+    assert cli("predict", flag, 0, "--draws", 2).status == 0
 
 
 @settings(

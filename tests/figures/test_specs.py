@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import perfmodel as pm
 from perfmodel.figures import (
@@ -31,20 +32,22 @@ def map_spec(machine: pm.Machine) -> break_even_map.Spec:
     return break_even_map.data_for(machine, points=9, draws=20)
 
 
-@pytest.mark.parametrize("policy", [Policy.LAST_VMA, Policy.BEFORE_FLUSH])
 @pytest.mark.parametrize(
-    "changes",
+    ("policy", "sizes", "changes"),
     [
-        {},
-        {"faults": Faults(rate=1e4, same_vma=0.05), "kernel": "6.18"},
-        {"writers": Writers(threads=2, think_us=5000)},
-        {"writers": Writers(rate=100.0)},
+        (Policy.LAST_VMA, (1, 33, 4096), {}),
+        (Policy.BEFORE_FLUSH, (1, 33, 4096),
+         {"faults": Faults(rate=1e4, same_vma=0.05), "kernel": "6.18"}),
+        (Policy.LAST_VMA, (16,), {"writers": Writers(threads=2, think_us=5000)}),
+        (Policy.BEFORE_FLUSH, (1, 33, 4096), {"writers": Writers(rate=100.0)}),
     ],
     ids=["5.11", "per-vma locks", "two callers", "open callers"],
-)
-def test_grid_is_the_prediction(machine: pm.Machine, policy: Policy, changes: dict) -> None:
+)  # fmt: skip
+def test_grid_is_the_prediction(
+    machine: pm.Machine, policy: Policy, sizes: tuple[int, ...], changes: dict
+) -> None:
     scenario = Scenario(machine, **{"kernel": "5.11", "call": Call(), **changes})
-    pages = np.array([1.0, 33.0, 4096.0])
+    pages = np.array(sizes, dtype=float)
     gain, share, outside = gain_at_rate(scenario, policy, pages, 20_000.0, machine.draws(3))
     for i, n in enumerate(pages):
         point = at_point(scenario, n, 20_000.0)
@@ -215,7 +218,7 @@ def test_without_measurements_the_model_alone(kind, machine: pm.Machine) -> None
     spec = kind.build(Inputs(machine))
     figure = new_figure(*kind.size)
     kind.draw(spec, figure)
-    texts = [t.get_text() for t in figure.findobj(lambda a: hasattr(a, "get_text"))]
+    texts = [t.get_text() for t in figure.findobj(Text)]
     if kind.name == "break_even_map":
         assert "Evidence: model" in kind.caption(spec)
     else:
@@ -232,7 +235,7 @@ def test_unknown_constants_are_drawn_as_unknown(
     figure = new_figure(*kind.size)
     kind.draw(spec, figure)
     figure.draw_without_rendering()
-    texts = " ".join(t.get_text() for t in figure.findobj(lambda a: hasattr(a, "get_text")))
+    texts = " ".join(t.get_text() for t in figure.findobj(Text))
     said = texts + kind.title(spec) + kind.caption(spec)
     assert "unknown" in said or "lacks" in said or "no measurements" in said
     assert kind.alt(spec)

@@ -28,7 +28,7 @@ EVIL = "<script>alert('1')</script> a|b *c* _d_ [e](f) `g` \x1b[31mred\x07"
 @pytest.mark.parametrize(
     ("ns", "text"),
     [
-        (0, "0"), (0.0004, "<0.05 ns"), (-0.0004, "-<0.05 ns"), (3.14159, "3.14 ns"), (714, "714 ns"),
+        (0, "0"), (0.0004, "<0.1 ns"), (-0.0004, "-<0.1 ns"), (3.14159, "3.14 ns"), (714, "714 ns"),
         (999.9, "1.00 us"), (1427.8, "1.43 us"), (-2.5e6, "-2.50 ms"), (7.2e10, "72.0 s"),
         (math.nan, "unknown"), (math.inf, "unknown"),
     ],
@@ -175,3 +175,25 @@ def test_a_prediction_in_terminal_and_notebook_says_the_same(prediction) -> None
 
 def test_a_fragment_has_one_root() -> None:
     assert to_fragment([]).startswith('<div class="perfmodel">')
+
+
+def test_a_table_loses_nothing_where_it_is_too_wide() -> None:
+    cells = [f"{'word' * 3}-{i} us" for i in range(9)]
+    out = io.StringIO()
+    Console(file=out, width=100).print(
+        to_rich([Table([Column(f"column {i}", True) for i in range(9)], [cells])])
+    )
+    letters = "".join(out.getvalue().split())
+    assert letters.count("us") == 9
+    assert all(letters.count(f"-{i}") for i in range(9))
+
+
+def test_shares_and_counts() -> None:
+    assert say.share_text(0.5) == "50.0%"
+    assert say.share_text(0.00069) == "0.069%"
+    assert say.share_text(1e-9) == "<0.001%"
+    assert say.share_text(0.0) == "0%"
+    assert say.share_text(math.nan) == "unknown"
+    assert say.error_text(-0.034) == "-3.4%"
+    assert say.error_text(0.34) == "34%"
+    assert say.error_text(math.nan) == "not predicted"
