@@ -286,12 +286,13 @@ class Machine:
             )
         where = ""
         try:
-            for name, constant in dict(head.get("constants") or {}).items():
+            given = head.get("constants")
+            for name, constant in given.items() if isinstance(given, dict) else ():
                 where = f"constants.{name}"
                 msgspec.convert(constant, Constant)
             where = ""
             profile = msgspec.convert(head, _Profile)
-        except (msgspec.ValidationError, TypeError, ValueError) as error:
+        except msgspec.ValidationError as error:
             what, _, path = str(error).partition(" - at ")
             field = ".".join(part for part in (where, path.strip("`$.")) if part)
             raise InputError(what, file=file, field=field or None) from None

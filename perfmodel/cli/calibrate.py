@@ -65,6 +65,9 @@ def command(
         Path | None, typer.Option("--html", metavar="FILE", help="Write the report as HTML, too.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing profile.")] = False,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Print the constants and the check's answer only.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Fit a machine's constants to what was measured on it, and check them on a run held out.
@@ -97,7 +100,7 @@ def command(
     if as_json:
         show_json(_to_dict(calibration, check, output))
     else:
-        show(blocks)
+        show(calibration_blocks(calibration, check, brief=True) if brief else blocks)
     if check is not None and not check.passed:
         note("the held-out check FAILED; the profile was written all the same")
         raise typer.Exit(1)

@@ -22,6 +22,9 @@ def command(
     typed: dict[str, Any],
     *,
     draws: Annotated[str, typer.Option("--draws", help=help_text(DRAWS), metavar="NUMBER")] = "400",
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Only the verdict and the table of policies.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether a downgrade would pay: is it safe, what each policy costs, and how sure that is.
@@ -42,7 +45,7 @@ def command(
         return
     from perfmodel.report.prediction import prediction_blocks
 
-    show(prediction_blocks(prediction))
+    show(prediction_blocks(prediction, brief=brief))
 
 
 def _list(as_json: bool) -> None:

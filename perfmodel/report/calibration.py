@@ -30,9 +30,24 @@ __all__ = ["calibration_blocks", "held_out_blocks", "worst_table"]
 WORST = 12
 
 
-def calibration_blocks(calibration: Calibration, held_out: HeldOut | None = None) -> list[Block]:
-    """Return the whole report of a calibration."""
+def calibration_blocks(
+    calibration: Calibration, held_out: HeldOut | None = None, *, brief: bool = False
+) -> list[Block]:
+    """Return the report of a calibration.
+
+    Parameters
+    ----------
+    calibration : Calibration
+    held_out : HeldOut, optional
+    brief : bool
+        Whether to leave out everything but the constants and the answer of the held-out check.
+    """
     machine = calibration.machine
+    if brief:
+        return [
+            constants_table(machine),
+            *([] if held_out is None else [_answer(held_out)]),
+        ]
     residuals = calibration.residuals()
     blocks: list[Block] = [
         Heading(f"Calibration of {machine.name}", 2),
@@ -73,8 +88,7 @@ def _conditions(row: Mapping[Any, Any]) -> str:
     return ", ".join(words)
 
 
-def held_out_blocks(check: HeldOut) -> list[Block]:
-    """Return the held-out check: the answer, every operation and phase, the grids."""
+def _answer(check: HeldOut) -> Text:
     word = "passed" if check.passed else "FAILED"
     sentence = (
         f"{word}: the median absolute error over {check.points} points of"
@@ -83,9 +97,14 @@ def held_out_blocks(check: HeldOut) -> list[Block]:
     )
     if check.unpredicted:
         sentence += f" {check.unpredicted} of them cannot be predicted and count as wrong."
+    return Text(f"Held-out check {sentence}", "good" if check.passed else "bad")
+
+
+def held_out_blocks(check: HeldOut) -> list[Block]:
+    """Return the held-out check: the answer, every operation and phase, the grids."""
     blocks: list[Block] = [
         Heading("Held-out check", 3),
-        Text(sentence, "good" if check.passed else "bad"),
+        _answer(check),
         Bullets([f"{f} (sha256 {h[:12]})" for f, h in check.files.items()]),
         errors_table(
             check.by_phase().to_dict("records"),

@@ -96,15 +96,27 @@ def verdict_text(verdict: Verdict) -> Text:
     )
 
 
-def prediction_blocks(prediction: Prediction) -> list[Block]:
-    """Return a prediction: verdict, policies, account of the thread time, reservations."""
+def prediction_blocks(prediction: Prediction, *, brief: bool = False) -> list[Block]:
+    """Return a prediction: verdict, policies, account of the thread time, reservations.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    brief : bool
+        Whether to end after the policies: what one would quote.
+    """
     verdict = prediction.verdict
-    return [
+    blocks: list[Block] = [
         Heading(scenario_title(prediction.scenario), 3),
         Bullets(scenario_lines(prediction.scenario)),
         verdict_text(verdict),
         Text(verdict.sentence),
         _policies(prediction),
+    ]
+    if brief:
+        return blocks
+    return [
+        *blocks,
         Bullets(_safety_lines(prediction)),
         _account(prediction),
         Heading("Reservations", 4),
