@@ -7,7 +7,7 @@ MACHINE := xeon-vm-6.18
 DATA    := calibration/data/$(MACHINE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test measure figures lab lint lock clean
+.PHONY: help demo test measure figures lab lint refresh lock clean
 
 help:
 	@echo "make demo     calibrate from the recorded run, print the verdict, write figures and a report"
@@ -62,6 +62,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Profile, figures and output of the README, after new runs or a change of the model.
+refresh: $(VENV)/installed
+	$(BIN)/python calibration/refresh.py
 
 # The versions that a fresh install gets; run it, run the tests, commit both.
 lock: $(VENV)/installed-dev

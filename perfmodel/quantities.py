@@ -357,8 +357,17 @@ STATE: Mapping[str, Quantity] = _group(
         "pages",
         (1, 1e9),
         (64, 65536),
-        "pages whose page-table entries and metadata stay in the cache between calls",
+        "pages whose entries and metadata stay in the cache while protection is changed",
         "8 bytes of entry and 64 bytes of struct page a page, against the cache size",
+    ),
+    Quantity(
+        "warm_zap_pages",
+        r"p_{warm}^{zap}",
+        "pages",
+        (1, 1e9),
+        (64, 65536),
+        "pages whose entries and metadata stay in the cache while they are unmapped and freed",
+        "the pages were populated just before; free lists take part",
     ),
 )
 

@@ -32,7 +32,7 @@ pages, vmas, splits, merges, populated, remote = _symbols(
 huge, anon, grants, flushes, ceiling, refinds, lock_ops = _symbols(
     "huge anon grants_write flush_count flush_ceiling refinds lock_ops"
 )
-warm = symbol("warm_pages")
+warm, warm_zap = _symbols("warm_pages warm_zap_pages")
 
 present = pages * populated
 base_entries = present * (1 - huge)
@@ -129,7 +129,7 @@ walk_zap = _piece(
     "T_{zap}",
     "unmap and free the present pages",
     base_entries * _c("zap")
-    + _c("zap_cold") * Max(0, base_entries - warm)
+    + _c("zap_cold") * Max(0, base_entries - warm_zap)
     + huge_entries * _c("huge_zap"),
     _COLD,
 )

@@ -39,7 +39,7 @@ __all__ = [
 BAND = 0.10
 
 #: Points labelled because the model misses them most.
-WORST = 4
+WORST = 3
 
 
 @dataclass(frozen=True)

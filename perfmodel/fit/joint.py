@@ -25,6 +25,9 @@ FLOOR = 0.02
 #: Standard deviation of a constant's logarithm above which it is called weakly identified.
 WEAK = 0.5
 
+#: Sizes at which a cost turns colder, and that cost.
+_SIZES = {"warm_pages": "pte_cold", "warm_zap_pages": "zap_cold"}
+
 _TRACER = {
     name: Quantity(name, name, "ns", (0.0, 1e6), (10, 1000), "what the tracer adds", "null loop")
     for name in NUISANCE.values()
@@ -185,14 +188,16 @@ def fit(model: PointModel, *, progress: Callable[[str], None] = lambda _: None) 
         theta = found.x
         vanished = [
             n for n, t in zip(free, theta, strict=True)
-            if n != "warm_pages" and math.exp(t) < FLOOR
+            if n not in _SIZES and math.exp(t) < FLOOR
         ]  # fmt: skip
         for name in vanished:
             fixed[name] = 0.0
             zero[name] = math.nan
-        if {"pte_cold", "zap_cold"} <= fixed.keys() and "warm_pages" in free:
-            vanished.append("warm_pages")
-            fixed["warm_pages"] = CONSTANTS["warm_pages"].domain[1]
+        for size, cold in _SIZES.items():
+            # Without a colder regime there is no size at which it begins.
+            if cold in fixed and size in free:
+                vanished.append(size)
+                fixed[size] = CONSTANTS[size].domain[1]
         keep = [n not in vanished for n in free]
         theta, free = theta[keep], [n for n in free if n not in vanished]
         residual = measured - _log_model(model, free, fixed)(theta)

@@ -14,6 +14,7 @@ from perfmodel.equations.measured import DIRECT
 from perfmodel.fit.points import Point
 from perfmodel.hold import facts, pieces, shares
 from perfmodel.machine import CONSTANTS
+from perfmodel.quantities import STATE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,7 +135,7 @@ class PointModel:
 
     def sensitive(self) -> dict[str, int]:
         """Count, for every constant and nuisance term, the points that depend on it."""
-        base = dict.fromkeys(CONSTANTS, 1.0) | {"warm_pages": 1024.0}
+        base = dict.fromkeys(CONSTANTS, 1.0) | dict.fromkeys(STATE, 1024.0)
         base |= dict.fromkeys(NUISANCE.values(), 0.0)
         reference = self.predict(base)
         counts = {}

@@ -54,7 +54,10 @@ def natural_blocks(frame: pd.DataFrame) -> list[Block]:
         Column("call"), Column("what the kernel does"), Column("pages", True),
         Column("exclusive", True), Column("shared", True), Column("call", True),
     ]  # fmt: skip
-    caption = "What the calls held (tracepoints; n/a: not traced) and how long they took"
+    caption = (
+        "Exclusive and shared: what the call holds when it is made alone (tracepoints; n/a: not"
+        " traced). Call: how long it takes while the other thread faults"
+    )
     blocks.append(Table(columns, list(held.values()), caption))
     return blocks
 

@@ -160,7 +160,8 @@ class Controls:
             button.layout.width = "100px"
             button.on_click(lambda _, act=act: self._try(act))
         self.box = ipw.VBox(
-            [*boxes, ipw.HBox([self.undo, self.reset])], layout={"width": "410px", "flex": "0 0 auto"}
+            [*boxes, ipw.HBox([self.undo, self.reset])],
+            layout={"width": "410px", "flex": "0 0 auto"},
         )
         self.follow(Change(frozenset()))
         state.listen(self.follow)
@@ -276,7 +277,8 @@ class Controls:
     def _menus(self, title: str) -> list[Any]:
         if title == "Call":
             huge = ipw.Checkbox(
-                description="2 MiB (huge) entries", indent=False,
+                description="2 MiB (huge) entries",
+                indent=False,
                 layout={"margin": "0 0 0 142px", "width": "260px"},
             )
 

@@ -77,7 +77,9 @@ class Picture:
         axes = self._bars
         self._pieces = {}
         for mode, (colour, hatch) in _MODES.items():
-            bars = PolyCollection([], facecolor=colour, edgecolor="white", linewidth=0.8, hatch=hatch)
+            bars = PolyCollection(
+                [], facecolor=colour, edgecolor="white", linewidth=0.8, hatch=hatch
+            )
             axes.add_collection(bars, autolim=False)
             self._pieces[mode] = self._keep(bars)
         # The hatch would run through the letters: a plate of the bar's colour lies below them.
@@ -332,7 +334,13 @@ class Picture:
             if artist.get_visible() and artist.axes is not None:
                 artist.axes.draw_artist(artist)
         image = Image.frombuffer(
-            "RGBA", canvas.get_width_height(physical=True), canvas.buffer_rgba(), "raw", "RGBA", 0, 1
+            "RGBA",
+            canvas.get_width_height(physical=True),
+            canvas.buffer_rgba(),
+            "raw",
+            "RGBA",
+            0,
+            1,
         )
         out = io.BytesIO()
         image.convert("RGB").save(out, "png", compress_level=1)
@@ -344,7 +352,9 @@ def _nice(value: float) -> float:
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return float(next((m * power for m in (1, 1.5, 2, 3, 4, 6, 8) if m * power >= value), 10 * power))
+    return float(
+        next((m * power for m in (1, 1.5, 2, 3, 4, 6, 8) if m * power >= value), 10 * power)
+    )
 
 
 def _decade(value: float) -> float:

@@ -86,6 +86,10 @@ class Lab:
             "--ServerApp.password=", f"--ServerApp.root_dir={self.root}",
             "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            # Should this process be killed, the server and its kernel end by themselves.
+            "--ServerApp.shutdown_no_activity_timeout=120",
+            "--MappingKernelManager.cull_idle_timeout=60",
+            "--MappingKernelManager.cull_interval=10",
         ]  # fmt: skip
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -146,22 +150,40 @@ def page(lab: Lab, complaints: list[str]) -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(30_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: complaints.append(message.text)
-                if message.type == "error" and not any(n in message.text for n in NOISE)
-                else None)  # fmt: skip
-        page.goto(f"{lab.base}/doc/tree/{NOTEBOOK.name}?reset")
-        page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context?.isReady")
-        page.evaluate(
-            """async () => {
-                 const widget = window.jupyterapp.shell.currentWidget;
-                 await widget.context.sessionContext.ready;
-                 await window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs');
-                 await window.jupyterapp.commands.execute('notebook:run-all-cells');
-               }"""
-        )
-        page.locator("img.perfmodel-figure[data-rev]").wait_for(state="attached", timeout=60_000)
-        yield page
-        browser.close()
+        try:
+            yield _opened(browser, lab, complaints)
+        finally:
+            browser.close()
+
+
+def _opened(browser: Any, lab: Lab, complaints: list[str]) -> Any:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(30_000)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text)
+            if message.type == "error" and not any(n in message.text for n in NOISE)
+            else None)  # fmt: skip
+    page.goto(f"{lab.base}/doc/tree/{NOTEBOOK.name}?reset")
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context?.isReady")
+    page.evaluate(
+        """async () => {
+             const widget = window.jupyterapp.shell.currentWidget;
+             await widget.context.sessionContext.ready;
+             await window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs');
+             await window.jupyterapp.commands.execute('notebook:run-all-cells');
+           }"""
+    )
+    # A cell that fails ends the run: say so now and not after a minute.
+    told = page.wait_for_function(
+        """() => {
+             if (document.querySelector('img.perfmodel-figure[data-rev]')) return 'shown';
+             const failed = window.jupyterapp.shell.currentWidget.content.widgets
+               .flatMap(cell => cell.model.sharedModel.outputs ?? [])
+               .find(output => output.output_type === 'error');
+             return failed && `${failed.ename}: ${failed.evalue}`;
+           }""",
+        timeout=60_000,
+    ).json_value()
+    if told != "shown":
+        pytest.fail(f"the notebook fails: {told}")
+    return page

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.browser
+# One worker: they share one page, in the order written.
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 FIGURE = "img.perfmodel-figure"
 
@@ -219,7 +220,14 @@ def test_a_move_is_on_the_screen_soon(page: Any, record_property: Any) -> None:
 
 
 def test_console_was_quiet(page: Any, complaints: list[str]) -> None:
-    for name, cell in {"top": 0, "large": 7, "phases": 10, "turns": 14, "safety": 22, "end": 26}.items():
+    for name, cell in {
+        "top": 0,
+        "large": 7,
+        "phases": 10,
+        "turns": 14,
+        "safety": 22,
+        "end": 26,
+    }.items():
         page.evaluate(
             "n => window.jupyterapp.shell.currentWidget.content.scrollToItem(n, 'start')", cell
         )

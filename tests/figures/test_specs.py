@@ -58,9 +58,7 @@ def test_grid_is_the_prediction(
             assert outside[i]
 
 
-def test_map_marks_are_the_prediction(
-    machine: pm.Machine, map_spec: break_even_map.Spec
-) -> None:
+def test_map_marks_are_the_prediction(machine: pm.Machine, map_spec: break_even_map.Spec) -> None:
     for panel in map_spec.panels:
         for mark in panel.marks:
             point = at_point(panel.scenario, mark.pages, mark.rate)

@@ -164,9 +164,7 @@ def test_the_same_bytes_in_two_processes(run_file: Path, tmp_path: Path) -> None
     assert [n for n in first if first[n] != second[n]] == []
 
 
-def test_a_figure_without_anything_to_show_is_left_out(
-    machine: pm.Machine, tmp_path: Path
-) -> None:
+def test_a_figure_without_anything_to_show_is_left_out(machine: pm.Machine, tmp_path: Path) -> None:
     told: list[str] = []
     paths = write_all(machine, directory=tmp_path, formats=("svg",), progress=told.append,
                       only=["measured_against_predicted", "hold_phases"])  # fmt: skip
@@ -194,9 +192,7 @@ def test_nothing_is_written_when_a_figure_fails(
 @pytest.mark.parametrize(
     ("bad", "names"), [({"formats": ("gif",)}, "formats"), ({"only": ["pie"]}, "only")]
 )
-def test_bad_names_are_refused(
-    machine: pm.Machine, tmp_path: Path, bad: dict, names: str
-) -> None:
+def test_bad_names_are_refused(machine: pm.Machine, tmp_path: Path, bad: dict, names: str) -> None:
     with pytest.raises(InputError, match=names):
         write_all(machine, directory=tmp_path / "f", **bad)
 

@@ -1,0 +1,157 @@
+"""Make anew whatever rests on the recorded runs: the shipped profile, the README's figures and output.
+
+    python calibration/refresh.py            # profile, figures, README
+    python calibration/refresh.py --check    # exit status 1 if the README's output is not what the commands print
+
+The README's ``console`` blocks are commands with their output; the sections between
+``<!-- generated: NAME -->`` and ``<!-- end -->`` are tables made here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from perfmodel.fit import collect, predict_points, residual_table
+from perfmodel.fit.natural import natural_experiment
+from perfmodel.machine import Machine
+from perfmodel.readers import read
+from perfmodel.readers.bench_json import companion_trace
+from perfmodel.report.numbers import time_text
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "xeon-vm-6.18"
+RUNS = ROOT / "calibration" / "data" / NAME
+PROFILE = ROOT / "calibration" / "profiles" / f"{NAME}.json"
+PICTURES = ROOT / "notebooks" / "figures"
+README = ROOT / "README.md"
+DESCRIPTION = "2-vCPU Intel Xeon (KVM guest), Linux 6.18.44, recorded 23 November 2026"
+
+
+def _perfmodel(*words: str) -> str:
+    """Run the command line as a user with a terminal of 100 columns and no colour would."""
+    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    done = subprocess.run(
+        [sys.executable, "-m", "perfmodel", *words],
+        capture_output=True, text=True, check=True, env=environment, cwd=ROOT,
+    )  # fmt: skip
+    return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+
+
+def _calibrate() -> None:
+    _perfmodel(
+        "calibrate", str(RUNS / "run-1.json"), str(RUNS / "run-1.json.trace.txt.gz"),
+        "--name", NAME, "--description", DESCRIPTION, "--held-out", str(RUNS / "run-2.json"),
+        "--force", "-o", str(PROFILE),
+    )  # fmt: skip
+
+
+def _draw() -> None:
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        _perfmodel("figures", "--machine", NAME, "--data", str(RUNS / "run-2.json"),
+                   "--data", str(RUNS / "run-2.json.trace.txt.gz"), "--format", "png", "-o", folder)  # fmt: skip
+        for picture in sorted(Path(folder).glob("*.png")):
+            shutil.copy(picture, PICTURES / picture.name)
+
+
+def _table(rows: list[list[str]], head: list[str]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def _held_out() -> str:
+    points = collect(read(RUNS / "run-2.json"))
+    table = residual_table(points.points, predict_points(Machine.load(NAME), points))
+    table = table[table.phase == "latency"]
+    rows = []
+    for operation in ("mprotect", "munmap", "uffd_writeprotect"):
+        one = table[table.operation == operation]
+        error = one.error.abs()
+        worst = one.loc[error.idxmax()]
+        what = [operation, str(worst.transition) if operation == "mprotect" else "", worst["shape"],
+                f"{worst.pages:.0f} page{'s' if worst.pages > 1 else ''}", f"{worst.vmas:.0f} VMAs" if worst.vmas > 1 else "",
+                "huge" if worst.huge else "", "" if worst.populated else "unpopulated",
+                f"{worst.spinners:.0f} other CPUs"]  # fmt: skip
+        rows.append(
+            [operation, str(len(one)), f"{100 * error.median():.1f} %",
+             f"{100 * error.quantile(0.9):.0f} %",
+             f"{100 * worst.error:+.0f} %: {' '.join(w for w in what[1:] if w)}"]
+        )  # fmt: skip
+    return _table(rows, ["call", "points", "median error", "90 % below", "worst"])
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %" if value > 0.095 or value == 0 else f"{100 * value:.1f} %"
+
+
+def _known(ns: float) -> str:
+    return "not traced" if ns != ns else time_text(ns)
+
+
+def _natural() -> str:
+    trace = companion_trace(RUNS / "run-2.json")
+    found = natural_experiment(Machine.load(NAME), read([RUNS / "run-2.json", trace]))
+    found = found[(found.duty == 0.5) & found.pages.isin([1, 512, 4096, 16384])]
+    rows = []
+    for operation, transition in (("mprotect", "RW->R"), ("munmap", "none")):
+        some = found[(found.operation == operation) & (found.target == "fresh_vma")]
+        some = some[some.transition == transition]
+        for _, one in some.drop_duplicates("pages").sort_values("pages").iterrows():
+            rows.append(
+                [f"{operation}, {one.pages:.0f} page{'s' if one.pages > 1 else ''}",
+                 f"{_known(one.exclusive_measured_ns)} / {time_text(one.exclusive_predicted_ns)}",
+                 "0" if operation == "mprotect" else
+                 f"{_known(one.shared_measured_ns)} / {time_text(one.shared_predicted_ns)}",
+                 f"{time_text(one.call_measured_ns)} / {time_text(one.call_predicted_ns)}",
+                 f"{_share(one.blocked_measured)} / {_share(one.blocked_predicted)}",
+                 f"{time_text(one.latency_measured_ns)} / {time_text(one.latency_predicted_ns)}"]
+            )  # fmt: skip
+    head = ["measured / predicted", "exclusive, alone", "shared, alone", "call, beside faults",
+            "faults in it that block", "their mean latency"]  # fmt: skip
+    return _table(rows, head)
+
+
+def _filled(text: str) -> str:
+    """Return the README with every output and generated table made anew."""
+
+    def run(match: re.Match[str]) -> str:
+        command = match[1]
+        return f"```console\n$ {command}\n{_perfmodel(*shlex.split(command)[1:])}\n```"
+
+    text = re.sub(r"```console\n\$ (perfmodel [^\n]*)\n.*?```", run, text, flags=re.DOTALL)
+    for name, make in (("held-out", _held_out), ("natural", _natural)):
+        text = re.sub(
+            rf"<!-- generated: {name} -->.*?(<!-- end -->)",
+            lambda m, name=name, make=make: f"<!-- generated: {name} -->\n\n{make()}\n\n{m[1]}",
+            text, flags=re.DOTALL,
+        )  # fmt: skip
+    return text
+
+
+def main() -> int:
+    """Refresh, or with ``--check`` tell whether the README is what the commands print."""
+    pd.set_option("display.width", 200)
+    text = README.read_text()
+    if "--check" in sys.argv[1:]:
+        fresh = _filled(text)
+        stale = [a for a, b in zip(text.splitlines(), fresh.splitlines(), strict=False) if a != b]
+        for line in stale[:20]:
+            print(f"README.md is not what the commands print: {line}")  # noqa: T201
+        return int(text != fresh)
+    _calibrate()
+    _draw()
+    README.write_text(_filled(text))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
