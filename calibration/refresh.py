@@ -77,8 +77,9 @@ def _held_out() -> str:
         one = table[table.operation == operation]
         error = one.error.abs()
         worst = one.loc[error.idxmax()]
+        plural = "s" if worst.pages > 1 else ""
         what = [operation, str(worst.transition) if operation == "mprotect" else "", worst["shape"],
-                f"{worst.pages:.0f} page{'s' if worst.pages > 1 else ''}", f"{worst.vmas:.0f} VMAs" if worst.vmas > 1 else "",
+                f"{worst.pages:.0f} page{plural}", f"{worst.vmas:.0f} VMAs" if worst.vmas > 1 else "",
                 "huge" if worst.huge else "", "" if worst.populated else "unpopulated",
                 f"{worst.spinners:.0f} other CPUs"]  # fmt: skip
         rows.append(
