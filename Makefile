@@ -35,6 +35,7 @@ $(VENV)/installed-%: $(VENV)/installed
 	@touch $@
 
 demo: $(VENV)/installed
+	@mkdir -p $(OUT)
 	$(BIN)/perfmodel calibrate $(DATA)/run-1.json $(DATA)/run-1.json.trace.txt.gz --name $(MACHINE) \
 	    --held-out $(DATA)/run-2.json --brief --force -o $(OUT)/$(MACHINE).json
 	$(BIN)/perfmodel report --machine $(OUT)/$(MACHINE).json --data $(DATA) \
@@ -49,10 +50,11 @@ test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
 measure: $(VENV)/installed
-	mkdir -p $(OUT)
+	@mkdir -p $(OUT)
 	$(BIN)/perfmodel measure -o $(OUT)/measured.json
 
 figures: $(VENV)/installed
+	@mkdir -p $(OUT)
 	$(BIN)/perfmodel figures --machine $(MACHINE) --data $(DATA)/run-1.json -o $(OUT)/figures
 
 lab: $(VENV)/installed-notebook
