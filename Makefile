@@ -43,7 +43,7 @@ demo: $(VENV)/installed
 	@echo
 	$(BIN)/perfmodel predict --machine $(OUT)/$(MACHINE).json --preset mail --brief
 	$(BIN)/perfmodel predict --machine $(OUT)/$(MACHINE).json --preset large --brief
-	@echo "Written: $(OUT)/$(MACHINE).json  $(OUT)/report.md  $(OUT)/report.html  $(OUT)/figures/"
+	@echo "Written: $(OUT)/$(MACHINE).json  $(OUT)/report.md  $(OUT)/report.html  $(OUT)/report-figures/"
 	@echo "Next:    $(BIN)/perfmodel break-even --preset mail --over fault-rate"
 
 test: $(VENV)/installed-test
