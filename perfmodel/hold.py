@@ -45,19 +45,21 @@ ACTUAL_POLICY: Mapping[str, Policy] = {
 }
 
 #: Pieces that a policy moves under the read lock; everything else but ``enter`` stays exclusive.
+#: So does ``step``, about a nanosecond for each 2 MiB of range: what has no present entry has nothing
+#: to share.
 _SHARED_PIECES: Mapping[Policy, frozenset[str]] = {
     Policy.NONE: frozenset(),
     Policy.LAST_VMA: frozenset({"walk_start", "walk", "flush", "shootdown", "finish"}),
     Policy.BEFORE_FLUSH: frozenset({"flush", "shootdown", "finish"}),
     Policy.EVERY_VMA: frozenset({"walk_start", "walk", "flush", "shootdown"}),
-    Policy.READ_ONLY: frozenset({"locked", "find", "prepare", "walk_start", "walk", "flush",
+    Policy.READ_ONLY: frozenset({"locked", "find", "prepare", "step", "walk_start", "walk", "flush",
                                  "shootdown", "finish"}),
     Policy.AFTER_FLUSH: frozenset({"finish"}),
 }  # fmt: skip
 
 
 #: Pieces that a call on unchanged flags returns before; no entry is present to walk or flush then.
-_SKIPPED = ("prepare", "walk_start")
+_SKIPPED = ("prepare", "step")
 
 
 def not_applicable(operation: str, policy: Policy) -> str:
@@ -290,7 +292,7 @@ def hold(
 
         before = sum(
             divided[name][0] * lasting[name]
-            for name in ("find", "prepare", "walk_start", "walk")
+            for name in ("find", "prepare", "step", "walk_start", "walk")
             if name in divided
         )
         unblocked = still_running(

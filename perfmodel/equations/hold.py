@@ -113,7 +113,13 @@ walk_start = _piece(
     "walk_first",
     "T_{walk}",
     "reach the first present entry",
-    any_present * _c("walk_start") + pages / HUGE_PAGES * _c("pmd_step"),
+    any_present * _c("walk_start"),
+)
+step = _piece(
+    "step",
+    "T_{step}",
+    "step over the page tables of the range, empty or not",
+    pages / HUGE_PAGES * _c("pmd_step"),
 )
 walk_protect = _piece(
     "walk_protect",
@@ -174,22 +180,22 @@ still_running = declare(
 PIECES: dict[str, dict[str, Equation]] = {
     "mprotect": {
         "enter": enter, "locked": locked, "find": find, "prepare": prepare_mprotect,
-        "walk_start": walk_start, "walk": walk_protect,
+        "step": step, "walk_start": walk_start, "walk": walk_protect,
         "flush": flush_local, "shootdown": flush_remote,
     },
     "munmap": {
         "enter": enter, "locked": locked, "find": find, "prepare": prepare_munmap,
-        "walk_start": walk_start, "walk": walk_zap,
+        "step": step, "walk_start": walk_start, "walk": walk_zap,
         "flush": flush_local, "shootdown": flush_remote, "finish": finish_munmap,
     },
     "uffd_writeprotect": {
         "enter": enter, "locked": locked, "find": find, "prepare": prepare_uffd,
-        "walk_start": walk_start, "walk": walk_protect,
+        "step": step, "walk_start": walk_start, "walk": walk_protect,
         "flush": flush_local, "shootdown": flush_remote,
     },
     "madvise": {
         "enter": enter, "locked": locked, "find": find, "prepare": prepare_madvise,
-        "walk_start": walk_start, "walk": walk_zap,
+        "step": step, "walk_start": walk_start, "walk": walk_zap,
         "flush": flush_local, "shootdown": flush_remote,
     },
 }  # fmt: skip

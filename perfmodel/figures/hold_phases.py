@@ -55,7 +55,7 @@ BARS: tuple[tuple[str, Policy, str], ...] = (
 _GROUPS: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {
     "enter": ("#C8C8C8", "", "enter and leave the kernel", ("enter",)),
     "prepare": (BLUE, "", "lock, find and change the VMA", ("locked", "find", "prepare")),
-    "walk": (SKY, "///", "walk the page table", ("walk_start", "walk")),
+    "walk": (SKY, "///", "walk the page table", ("step", "walk_start", "walk")),
     "flush": (ORANGE, "...", "flush this CPU's TLB", ("flush",)),
     "shootdown": (VERMILLION, "\\\\\\", "interrupt other CPUs", ("shootdown",)),
     "finish": (PURPLE, "xxx", "free page tables and VMAs", ("finish",)),

@@ -124,7 +124,7 @@ class Lab:
                     self.process.wait(wait)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     if chromium() is None:
         pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
@@ -137,15 +137,19 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def complaints() -> list[str]:
     """What the page's console said in anger."""
     return []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page(lab: Lab, complaints: list[str]) -> Iterator[Any]:
-    """The notebook, run to its end, in single-document mode at 1280 pixels."""
+    """The notebook, run to its end, in single-document mode at 1280 pixels.
+
+    Playwright's synchronous interface keeps an event loop running in its thread. It must be gone
+    before the next module: the widgets' own tests start loops of theirs.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
