@@ -89,6 +89,11 @@ def time_text(ns: float) -> str:
     return f"{ns:.3g} ns"
 
 
+def _round(number: float) -> str:
+    """Write a large number with two digits that count, and none in exponents a person must undo."""
+    return f"{float(f'{number:.2g}'):,.0f}"
+
+
 def _calls_to_detect(scenario: Scenario, before: PolicyResult, after: PolicyResult) -> float:
     """Return the calls per arm to see the change of the blocked time, the wait as a control."""
     from perfmodel.equations.noise import calls_to_detect
@@ -211,7 +216,7 @@ def _sentence(
     else:
         text += f"the {best.policy.value} downgrade {verb}: {gain}"
     if if_safe == "lost in the noise" and math.isfinite(runs):
-        text += f"; an A/B test would need {runs:.2g} runs an arm to see it"
+        text += f"; an A/B test would need {_round(runs)} runs an arm to see it"
     if best_safe != best.policy.value:
         name = "no downgrade" if best_safe == Policy.NONE.value else best_safe
         text += f". Best safe policy: {name}"
