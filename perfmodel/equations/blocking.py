@@ -455,7 +455,7 @@ def blocked_quantile(
         # A gamma tail is exponential beyond some scales; the level sets how far to look.
         reach = 2.0 - np.log(np.maximum(1 - p, 1e-300))
         high = x + 4 * a + 4 * theta * reach
-        for _ in range(64):
+        for _ in range(44):
             middle = 0.5 * (low + high)
             above = _unblocked(middle, x, a, theta, rate, law) > target
             low, high = np.where(above, middle, low), np.where(above, high, middle)

@@ -157,6 +157,7 @@ def closed_system(
     writers: Any = 1,
     quantiles: tuple[float, ...] = (0.5, 0.9, 0.99),
     think_law: str = "exponential",
+    of_blocked: bool = True,
 ) -> ClosedSystem:
     """Solve the closed system of n faulting threads and a writer.
 
@@ -174,7 +175,9 @@ def closed_system(
         Writing threads. More than one are taken as a single writer whose think time gives the
         calls of a machine-repairman model of m writers.
     quantiles : tuple of float
-        Levels at which to give the wait.
+        Levels at which to give the wait; none makes it several times faster.
+    of_blocked : bool
+        Whether to give the quantiles of the blocked faults beside those of all.
     think_law : {"exponential", "constant"}
         Law of the writer's think time.
 
@@ -238,16 +241,17 @@ def closed_system(
         calls = CALL_RATE(think_writer=z, acquire=drain.mean, exclusive=d, shared=r)
         per_call = faults / calls
         p_blocked = state.blocked / per_call
-        tail = _Tail(n, think, rate, q, d)
+        tail = _Tail(n, think, rate, q, d) if quantiles else None
         over_all, over_blocked = {}, {}
-        for level in quantiles:
+        for level in quantiles if tail is not None else ():
             beyond = (1 - level) * per_call
             over_all[level] = np.where(
                 beyond >= state.blocked,
                 0.0 * beyond,
                 tail.inverse(np.minimum(beyond, state.blocked)),
             )
-            over_blocked[level] = tail.inverse((1 - level) * state.blocked)
+            if of_blocked:
+                over_blocked[level] = tail.inverse((1 - level) * state.blocked)
         utilisation = calls * (d + r)
         writer_wait = m / calls - z_one - d - r
         single = m == 1

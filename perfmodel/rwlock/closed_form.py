@@ -143,7 +143,8 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
     for _ in range(3 if lock.writer_rate is not None else 1):
         system = closed_system(
             n, _affected_think_rate(lock), 1.0 / np.asarray(lock.read_hold), think / m,
-            lock.exclusive, lock.shared, writers=writers, quantiles=wanted or (0.5,),
+            lock.exclusive, lock.shared, writers=writers, quantiles=wanted,
+            of_blocked=False,
         )  # fmt: skip
         if lock.writer_rate is not None:
             busy = m * (system.acquire + lock.exclusive + lock.shared)
@@ -266,7 +267,8 @@ def _closed_callers(
         low = np.maximum(low, np.minimum(trial, follows))
         high = np.minimum(high, np.maximum(trial, follows))
         trial = 0.5 * (low + high)
-        if not np.any(high - low > 1e-6 * high):
+        # A hundredth of the formula's own error.
+        if not np.any(high - low > 1e-4 * high):
             break
     return np.where(np.isnan(hold), np.nan, trial)
 

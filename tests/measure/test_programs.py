@@ -32,6 +32,10 @@ def measured(tools):
     return run
 
 
+# One measuring program at a time: they pin threads and spin.
+pytestmark = pytest.mark.xdist_group("measure")
+
+
 def records(lines: list[dict], benchmark: str) -> list[dict]:
     assert [line["problem"] for line in lines if "problem" in line] == []
     return [

@@ -25,6 +25,9 @@ from perfmodel.measure.programs import Output, run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# One measuring program at a time: they pin threads and spin.
+pytestmark = pytest.mark.xdist_group("measure")
+
 
 def load(path: Path) -> dict:
     document = json.loads(path.read_text())
@@ -218,8 +221,11 @@ def test_a_place_that_cannot_be_written(tools, built_in, tmp_path):
 
 
 def instances_of_ours() -> list[str]:
+    """Trace instances of this process: others on the machine may be measuring too."""
     place = tracing._mounted_tracefs()
-    return [] if place is None else [p.name for p in (place / "instances").glob("perfmodel-*")]
+    if place is None:
+        return []
+    return [p.name for p in (place / "instances").glob(f"perfmodel-{os.getpid()}*")]
 
 
 def test_without_root_the_trace_group_is_a_problem_only(tools, built_in, tmp_path, monkeypatch):
