@@ -6,6 +6,7 @@ Importing this package imports sympy; :mod:`perfmodel` itself does not.
 
 from perfmodel.equations import (
     benefit,
+    blocked_time,
     blocking,
     cacheline,
     closed,
@@ -22,6 +23,7 @@ __all__ = [
     "Equation",
     "Region",
     "benefit",
+    "blocked_time",
     "blocking",
     "cacheline",
     "closed",

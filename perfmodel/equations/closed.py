@@ -241,17 +241,19 @@ def closed_system(
         calls = CALL_RATE(think_writer=z, acquire=drain.mean, exclusive=d, shared=r)
         per_call = faults / calls
         p_blocked = state.blocked / per_call
-        tail = _Tail(n, think, rate, q, d) if quantiles else None
-        over_all, over_blocked = {}, {}
-        for level in quantiles if tail is not None else ():
-            beyond = (1 - level) * per_call
-            over_all[level] = np.where(
-                beyond >= state.blocked,
-                0.0 * beyond,
-                tail.inverse(np.minimum(beyond, state.blocked)),
-            )
-            if of_blocked:
-                over_blocked[level] = tail.inverse((1 - level) * state.blocked)
+        over_all: dict[float, FloatArray] = {}
+        over_blocked: dict[float, FloatArray] = {}
+        if quantiles:
+            tail = _Tail(n, think, rate, q, d)
+            for level in quantiles:
+                beyond = (1 - level) * per_call
+                over_all[level] = np.where(
+                    beyond >= state.blocked,
+                    0.0 * beyond,
+                    tail.inverse(np.minimum(beyond, state.blocked)),
+                )
+                if of_blocked:
+                    over_blocked[level] = tail.inverse((1 - level) * state.blocked)
         utilisation = calls * (d + r)
         writer_wait = m / calls - z_one - d - r
         single = m == 1

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfmodel.equations.account import ANY_WOKEN, ANY_WOKEN_FINITE, WAKE_TIME
-from perfmodel.equations.blocking import blocked_quantile, finite_blocking, open_blocking
+from perfmodel.equations.blocked_time import blocked_quantile
+from perfmodel.equations.blocking import finite_blocking, open_blocking
 from perfmodel.equations.closed import closed_system
 from perfmodel.equations.drain import drain_open, drain_open_two_class
 from perfmodel.equations.queue import Queue, fifo_queue, rwsem_queue

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from perfmodel.equations import blocked_time as bt
 from perfmodel.equations import blocking as bl
 from perfmodel.equations import drain as dr
 from perfmodel.equations.special import harmonic
@@ -50,7 +51,7 @@ def test_open_moments(lam, hold, wait, shape):
     assert abs(z_variance(total, got.time_variance)) < 4.5
     assert waits.mean() == pytest.approx(got.mean_wait, rel=0.03)
     for level in (0.5, 0.9, 0.99):
-        b = bl.blocked_quantile(level, hold, wait, wait**2 * (1 + 1 / shape))
+        b = bt.blocked_quantile(level, hold, wait, wait**2 * (1 + 1 / shape))
         below = np.mean(waits <= b)
         # Faults of one call share its window: their effective number is that of the calls hit.
         count = min(len(waits), CALLS)
@@ -84,20 +85,20 @@ def test_finite_moments(n, nu, hold, wait, shape):
     assert abs(z_variance(waits.sum(1), got.time_variance)) < 4.5
     blocked = waits[waits > 0]
     for level in (0.1, 0.5, 0.9, 0.99):
-        b = bl.blocked_quantile(level, hold, wait, wait**2 * (1 + 1 / shape), nu=nu)
+        b = bt.blocked_quantile(level, hold, wait, wait**2 * (1 + 1 / shape), nu=nu)
         count = min(len(blocked), calls)
         assert abs(np.mean(blocked <= b) - level) < 5 * np.sqrt(level * (1 - level) / count) + 2e-3
 
 
 def test_known_quantiles():
-    assert bl.blocked_quantile(0.3, 1000.0) == pytest.approx(300)
+    assert bt.blocked_quantile(0.3, 1000.0) == pytest.approx(300)
     m = 700.0
-    assert bl.blocked_quantile(0.9, 0.0, m, 2 * m**2) == pytest.approx(-m * np.log(0.1), rel=1e-8)
+    assert bt.blocked_quantile(0.9, 0.0, m, 2 * m**2) == pytest.approx(-m * np.log(0.1), rel=1e-8)
     nu, y, q = 2e-3, 1000.0, 0.7
     closed = y + np.log(1 - (1 - q) * (1 - np.exp(-nu * y))) / nu
-    assert bl.blocked_quantile(q, y, nu=nu) == pytest.approx(closed, rel=1e-9)
-    assert np.isnan(bl.blocked_quantile(0.5, 0.0))
-    assert bl.blocked_quantile(1.0, 500.0) == 500.0
+    assert bt.blocked_quantile(q, y, nu=nu) == pytest.approx(closed, rel=1e-9)
+    assert np.isnan(bt.blocked_quantile(0.5, 0.0))
+    assert bt.blocked_quantile(1.0, 500.0) == 500.0
 
 
 @pytest.mark.parametrize("lam", [0.1e-3, 2e-3, 0.1])
@@ -111,19 +112,19 @@ def test_law_of_a_drain_is_good_to_three_percent(lam, hold):
     b = np.linspace(0, hold + 15e3, 200)
     over = np.interp(np.maximum(b - hold, 0), x, tail) + np.maximum(hold - b, 0)
     exact = over / (tail[0] + hold)
-    got = bl.blocked_survival(b, hold, a.mean, a.second, law="drain")
+    got = bt.blocked_survival(b, hold, a.mean, a.second, law="drain")
     assert np.max(np.abs(got - exact)) < 0.03
-    plain = bl.blocked_survival(b, hold, a.mean, a.second)
+    plain = bt.blocked_survival(b, hold, a.mean, a.second)
     assert np.max(np.abs(plain - exact)) < 0.1
 
 
 def test_the_laws_of_the_wait_agree_on_an_exponential():
     for nu in (0.0, 1e-3):
         args = (np.array([0.0, 300.0, 900.0]), 500.0, 400.0, 2 * 400.0**2 * (1 + 1e-6))
-        gamma = bl.blocked_survival(*args, nu=nu)
-        assert bl.blocked_survival(*args, nu=nu, law="drain") == pytest.approx(gamma, rel=1e-5)
+        gamma = bt.blocked_survival(*args, nu=nu)
+        assert bt.blocked_survival(*args, nu=nu, law="drain") == pytest.approx(gamma, rel=1e-5)
     with pytest.raises(InputError, match="law"):
-        bl.blocked_quantile(0.5, 1.0, law="normal")
+        bt.blocked_quantile(0.5, 1.0, law="normal")
 
 
 def test_second_moment_below_the_square_is_an_error():
