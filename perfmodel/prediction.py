@@ -221,6 +221,8 @@ class Prediction:
             "warnings": list(self.warnings),
         }
 
+    # Terminals and notebooks ask the object itself how to show it: the one place where a result
+    # knows of a view, and only when it is shown.
     def __rich__(self) -> Any:
         from perfmodel.report import prediction_table
 
