@@ -7,7 +7,7 @@ MACHINE := xeon-vm-6.18
 DATA    := calibration/data/$(MACHINE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test measure figures lab lint refresh lock clean
+.PHONY: help demo test measure figures lab lint bench refresh lock clean
 
 help:
 	@echo "make demo     calibrate from the recorded run, print the verdict, write figures and a report"
@@ -16,6 +16,7 @@ help:
 	@echo "make figures  draw the figures into $(OUT)/figures"
 	@echo "make lab      open the notebooks in JupyterLab"
 	@echo "make lint     ruff, mypy"
+	@echo "make bench    speed against named peers, as ratios"
 	@echo "make clean    remove what the other targets wrote"
 
 $(VENV)/made:
@@ -64,6 +65,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Speed, as ratios in one run against a named peer.
+bench: $(VENV)/installed-dev
+	$(BIN)/python calibration/benchmarks/simulation.py
 
 # Profile, figures and output of the README, after new runs or a change of the model.
 refresh: $(VENV)/installed

@@ -25,6 +25,7 @@ from perfmodel.fit.natural import natural_experiment
 from perfmodel.machine import Machine
 from perfmodel.readers import read
 from perfmodel.readers.bench_json import companion_trace
+from perfmodel.report.claims import claims_markdown
 from perfmodel.report.numbers import time_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,6 +122,10 @@ def _natural() -> str:
     return _table(rows, head)
 
 
+def _claims() -> str:
+    return claims_markdown(Machine.load(NAME))
+
+
 def _filled(text: str) -> str:
     """Return the README with every output and generated table made anew."""
 
@@ -129,7 +134,7 @@ def _filled(text: str) -> str:
         return f"```console\n$ {command}\n{_perfmodel(*shlex.split(command)[1:])}\n```"
 
     text = re.sub(r"```console\n\$ (perfmodel [^\n]*)\n.*?```", run, text, flags=re.DOTALL)
-    for name, make in (("held-out", _held_out), ("natural", _natural)):
+    for name, make in (("claims", _claims), ("held-out", _held_out), ("natural", _natural)):
         text = re.sub(
             rf"<!-- generated: {name} -->.*?(<!-- end -->)",
             lambda m, name=name, make=make: f"<!-- generated: {name} -->\n\n{make()}\n\n{m[1]}",

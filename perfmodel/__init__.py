@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from perfmodel.prediction import Prediction, predict
     from perfmodel.readers import read
     from perfmodel.scenario import Call, Faults, Policy, Scenario, Writers
+    from perfmodel.sensitivity import elasticities, sobol
     from perfmodel.verdict import Verdict
     from perfmodel.widgets import explore
 
@@ -28,12 +29,14 @@ _HOME = {
     "PerfmodelError": "errors", "Kernel": "kernel", "Machine": "machine",
     "Prediction": "prediction", "predict": "prediction", "read": "readers", "Call": "scenario",
     "Faults": "scenario", "Policy": "scenario", "Scenario": "scenario", "Writers": "scenario",
-    "Verdict": "verdict", "explore": "widgets",
+    "Verdict": "verdict", "elasticities": "sensitivity", "sobol": "sensitivity",
+    "explore": "widgets",
 }  # fmt: skip
 
 __all__ = [  # noqa: RUF022  (in the order a user meets them)
     "Machine", "Kernel", "Scenario", "Call", "Faults", "Writers", "Policy",
     "predict", "Prediction", "Verdict", "break_even", "BreakEven",
+    "elasticities", "sobol",
     "read", "calibrate", "Calibration", "explore",
     "PerfmodelError", "InputError", "ModelWarning", "__version__",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -198,16 +199,20 @@ class Machine:
         place = {name: column for column, name in enumerate(names)}
         fitted = [place[name] for name in self.covariance_names]
         if fitted:
-            total = self.covariance + self.residual_sd**2 * np.eye(len(fitted))
-            values, vectors = np.linalg.eigh(total)
-            root = vectors * np.sqrt(np.clip(values, 0.0, None))
-            shift = noise[:, fitted] @ root.T
+            shift = noise[:, fitted] @ self._root.T
             for column, name in enumerate(self.covariance_names):
                 drawn[name] = drawn[name] * np.exp(shift[:, column])
         for name, constant in self.constants.items():
             if name not in self.covariance_names and constant.log_sd:
                 drawn[name] = drawn[name] * np.exp(constant.log_sd * noise[:, place[name]])
         return drawn
+
+    @cached_property
+    def _root(self) -> NDArray[np.float64]:
+        """Square root of the covariance with the model's own scatter in it."""
+        total = self.covariance + self.residual_sd**2 * np.eye(len(self.covariance_names))
+        values, vectors = np.linalg.eigh(total)
+        return np.asarray(vectors * np.sqrt(np.clip(values, 0.0, None)))
 
     @property
     def residual_sd(self) -> float:

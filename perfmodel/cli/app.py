@@ -13,12 +13,15 @@ from perfmodel import __version__
 from perfmodel.cli import (
     break_even,
     calibrate,
+    claims,
     figures,
     machine,
     measure,
     predict,
     read,
     report,
+    sensitivity,
+    simulate,
 )
 from perfmodel.cli.output import note, paragraphs
 from perfmodel.errors import PerfmodelError
@@ -65,7 +68,8 @@ def _root(
 
 app.callback(help=paragraphs(_root))(_root)
 
-for _verb in (predict, break_even, measure, read, calibrate, figures, report):
+for _verb in (predict, break_even, sensitivity, simulate, claims, measure, read, calibrate,
+              figures, report):  # fmt: skip
     app.command(_verb.NAME, help=paragraphs(_verb.command), epilog=_verb.EPILOG)(_verb.command)
 app.add_typer(machine.app, name="machine")
 

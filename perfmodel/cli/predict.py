@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from perfmodel.cli.output import JsonOption, show, show_json
 from perfmodel.cli.scenario_options import scenario_from, with_scenario
 from perfmodel.cli.values import DRAWS, help_text, number
+from perfmodel.errors import InputError
+
+if TYPE_CHECKING:
+    from perfmodel.crosscheck import Opinion
+    from perfmodel.scenario import Scenario
 
 NAME = "predict"
 EPILOG = (
@@ -22,6 +27,14 @@ def command(
     typed: dict[str, Any],
     *,
     draws: Annotated[str, typer.Option("--draws", help=help_text(DRAWS), metavar="NUMBER")] = "400",
+    check: Annotated[
+        str,
+        typer.Option(
+            "--check",
+            metavar="SOLVER",
+            help="Ask a second solver beside the closed form: chain or simulation.",
+        ),
+    ] = "",
     brief: Annotated[
         bool, typer.Option("--brief", help="Only the verdict and the table of policies.")
     ] = False,
@@ -40,12 +53,24 @@ def command(
     from perfmodel.prediction import predict
 
     prediction = predict(scenario, draws=count)
+    opinions = _opinions(scenario, check) if check else ()
     if as_json:
-        show_json(prediction.to_dict())
+        checked = {"check": [o.to_dict() for o in opinions]} if check else {}
+        show_json(prediction.to_dict() | checked)
         return
+    from perfmodel.report.opinions import opinion_blocks
     from perfmodel.report.prediction import prediction_blocks
 
-    show(prediction_blocks(prediction, brief=brief))
+    show([*prediction_blocks(prediction, brief=brief), *opinion_blocks(opinions)])
+
+
+def _opinions(scenario: Scenario, check: str) -> tuple[Opinion, ...]:
+    from perfmodel.crosscheck import second_opinion
+
+    try:
+        return second_opinion(scenario, check)
+    except InputError as error:
+        raise InputError(error.what, field="--check", expected=error.expected) from None
 
 
 def _list(as_json: bool) -> None:

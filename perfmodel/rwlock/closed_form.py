@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,12 +19,16 @@ from perfmodel.equations.blocking import finite_blocking, open_blocking
 from perfmodel.equations.closed import closed_system
 from perfmodel.equations.drain import drain_open, drain_open_two_class
 from perfmodel.equations.queue import Queue, fifo_queue, rwsem_queue
+from perfmodel.errors import InputError
 from perfmodel.rwlock.lock import LEVELS, Answer, Lock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["any_woken", "solve"]
+
+#: Disciplines that a closed form answers.
+_KNOWN = ("rwsem", "fifo")
 
 _SEVERAL_SECTIONS = (
     "the sections of one call are independent (readers just released may delay the next retake)"
@@ -45,7 +49,18 @@ def solve(lock: Lock, levels: tuple[float, ...] = LEVELS) -> Answer:
     -------
     Answer
         NaN where a hold is unknown.
+
+    Raises
+    ------
+    InputError
+        If no closed form knows the discipline.
     """
+    if lock.discipline not in _KNOWN:
+        raise InputError(
+            f"no closed form answers {lock.discipline}",
+            field="discipline",
+            expected=" or ".join(_KNOWN) + ", or the simulation (perfmodel.rwlock.simulate)",
+        )
     if lock.affected == 0 or not np.any(lock.exclusive > 0):
         return _never_blocked(lock, levels)
     if lock.fault_threads is not None:
@@ -57,12 +72,11 @@ def solve(lock: Lock, levels: tuple[float, ...] = LEVELS) -> Answer:
     return _queue(lock, levels)
 
 
-def _affected_think_rate(lock: Lock) -> float:
+def _affected_think_rate(lock: Lock) -> Any:
     """Rate at which one running thread makes faults that need the lock: the others run on."""
     nu = 1.0 / lock.fault_think if lock.fault_think > 0 else math.inf
     q = lock.affected
-    mu_hold = float(np.mean(lock.read_hold))
-    return q * nu / (1.0 + (1.0 - q) * nu * mu_hold)
+    return q * nu / (1.0 + (1.0 - q) * nu * np.asarray(lock.read_hold, dtype=float))
 
 
 def _inner_level(level: float, affected: float) -> float | None:
@@ -97,6 +111,28 @@ def any_woken(sleepers: NDArray[np.float64], threads: int | None) -> NDArray[np.
     return ANY_WOKEN_FINITE(woken=np.minimum(sleepers, threads), fault_threads=threads)
 
 
+#: Share of the calls that come while a fault woken by the call before is still on its way, from
+#: which on the closed forms say so.
+_OVERLAP = 0.05
+
+
+def _woken_in_the_way(lock: Lock, calls: NDArray[np.float64]) -> list[str]:
+    """Say if calls follow each other so closely that woken faults still own the lock.
+
+    rwsem grants the lock to a sleeper before it runs: the next caller waits for the wake-up, and
+    new faults queue behind it. The closed forms let a woken fault wait, but not hold.
+    """
+    if not lock.readers_sleep:
+        return []
+    overlap = float(np.ravel(calls * lock.wake_latency)[0])
+    if not overlap > _OVERLAP:
+        return []
+    return [
+        f"woken faults have run before the next call comes ({100 * min(overlap, 1.0):.0f} % of the"
+        " calls come sooner, and waits are larger than stated)"
+    ]
+
+
 def _never_blocked(lock: Lock, levels: tuple[float, ...]) -> Answer:
     zero = np.zeros_like(lock.exclusive) + 0.0 * lock.exclusive
     think = np.asarray(lock.writer_think, dtype=float)
@@ -104,11 +140,18 @@ def _never_blocked(lock: Lock, levels: tuple[float, ...]) -> Answer:
         calls = np.full_like(zero, lock.writer_rate)
     else:
         calls = lock.writer_threads / (think + lock.sections * (lock.exclusive + lock.shared))
+    several = lock.writer_threads > 1 or lock.writer_rate is not None
+    broken = (
+        ("callers wait for nobody (several may wait for each other)",)
+        if several and np.any(lock.exclusive > 0)
+        else ()
+    )
     return Answer(
         acquire=zero, blocked=zero, blocked_time=zero, wake_time=zero, wait_mean=zero,
         wait_quantiles=dict.fromkeys(levels, zero), blocked_share=zero,
         fault_rate=_fault_rate(lock, zero), call_rate=calls,
         solver="no fault needs the lock while it is exclusive: nobody waits", stated_error="exact",
+        broken=broken,
     )  # fmt: skip
 
 
@@ -148,13 +191,18 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
             of_blocked=False,
         )  # fmt: skip
         if lock.writer_rate is not None:
-            busy = m * (system.acquire + lock.exclusive + lock.shared)
+            busy = m * (system.writer_wait + lock.exclusive + lock.shared)
             think = np.maximum(1.0 / lock.writer_rate - busy, 0.0)
     broken += list(system.region.broken((0,) * system.acquire.ndim))
     if lock.writer_rate is not None:
         broken.append("calls that come at random may meet; one caller was assumed")
         if np.any(think <= 0):
             broken.append("the calls come faster than the lock can serve them")
+    if writers > 1 and np.any(lock.shared[:1] > lock.exclusive[:1]):
+        broken.append(
+            "several callers come with a shared part no longer than the exclusive one (a fault queues"
+            " behind the caller who waits for another's shared part to end)"
+        )
     if m > 1:
         broken.append(_SEVERAL_SECTIONS)
     blocked = m * system.blocked_per_call
@@ -169,7 +217,7 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
     }
     wait_mean = share * each
     return Answer(
-        acquire=m * system.acquire,
+        acquire=m * system.writer_wait,
         blocked=blocked,
         blocked_time=blocked_time,
         wake_time=wake_time,
@@ -180,7 +228,7 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
         call_rate=system.call_rate / m,
         solver="closed population, embedded binomial",
         stated_error=system.stated_error,
-        broken=tuple(dict.fromkeys(broken)),
+        broken=tuple(dict.fromkeys([*broken, *_woken_in_the_way(lock, system.call_rate)])),
     )
 
 
@@ -193,8 +241,8 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
         nu = 0.0
     else:
         nu = _affected_think_rate(lock)
-        hold = float(np.mean(lock.read_hold)) + lock.io_share * lock.io_time
-        rate = threads / (1.0 / nu + hold) if nu > 0 else 0.0
+        hold = np.asarray(lock.read_hold, dtype=float) + lock.io_share * lock.io_time
+        rate = threads / (1.0 / nu + hold)
         broken.append("faults with I/O in a closed population: the drain of an open stream")
     drain = (
         drain_open_two_class(rate, mu, lock.io_share, lock.io_time)
@@ -243,7 +291,7 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
         solver="one hold, finite population" if threads else "one hold, Poisson faults",
         stated_error="exact for a constant hold and exponential reads; quantiles to 0.02 in"
         " probability",
-        broken=tuple(broken),
+        broken=(*broken, *_woken_in_the_way(lock, calls)),
     )
 
 
@@ -321,5 +369,5 @@ def _queue(lock: Lock, levels: tuple[float, ...]) -> Answer:
         call_rate=calls,
         solver=f"queue of several callers, {lock.discipline} rule",
         stated_error=queue.stated_error + "; quantiles: the window of the mean caller's wait",
-        broken=tuple(dict.fromkeys(broken)),
+        broken=tuple(dict.fromkeys([*broken, *_woken_in_the_way(lock, calls)])),
     )

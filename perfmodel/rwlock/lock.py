@@ -19,8 +19,9 @@ __all__ = ["DISCIPLINES", "LEVELS", "Answer", "Lock"]
 #: Quantiles of the wait that are given unless others are asked for.
 LEVELS = (0.5, 0.9, 0.99)
 
-#: Orders of service: the kernel's, and first come first served.
-DISCIPLINES = ("rwsem", "fifo")
+#: Orders of service: the kernel's, first come first served, and two textbook ones that only the
+#: simulation answers.
+DISCIPLINES = ("rwsem", "fifo", "reader_preference", "writer_preference")
 
 
 @dataclass(frozen=True, eq=False)

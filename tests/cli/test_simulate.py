@@ -1,0 +1,75 @@
+"""simulate: every policy beside the closed form, reproducible, and bad input refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from perfmodel.rwlock.lock import DISCIPLINES
+
+from .conftest import Cli, refused
+
+QUICK = ("--calls", 500, "--fault-threads", 4, "--fault-think-us", 50)
+
+
+def test_every_policy_stands_beside_the_closed_form(cli: Cli) -> None:
+    ran = cli("simulate", *QUICK, "--json")
+    assert ran.status == 0, ran.err
+    answer = ran.json
+    assert answer["schema"] == "perfmodel.simulation/1"
+    assert [p["policy"] for p in answer["policies"]] == [
+        "none", "last-vma", "before-flush", "every-vma", "read-only",
+    ]  # fmt: skip
+    for policy in answer["policies"]:
+        for name in ("fault_wait_ns", "blocked_share", "acquire_ns", "faults_per_s", "calls_per_s"):
+            mean = policy[name]
+            assert mean.keys() == {"simulated", "half_width", "level", "closed_form", "z", "ratio"}
+            assert mean["half_width"] >= 0
+        assert policy["calls"] >= 500
+        assert policy["closed_form"]["solver"]
+    assert cli("simulate", *QUICK, "--json").json == answer
+    assert cli("simulate", *QUICK, "--seed", 1, "--json").json != answer
+
+
+def test_the_table_fits_and_says_what_it_rests_on(cli: Cli) -> None:
+    ran = cli("simulate", *QUICK, "--corrections", "spin,steal")
+    assert ran.status == 0
+    assert max(map(len, ran.out.splitlines())) <= 100
+    for words in ("fault wait", "closed form", "95 %", "wake, spin, steal", "central estimates"):
+        assert words in ran.out
+
+
+def test_a_discipline_without_a_closed_form_is_simulated_alone(cli: Cli) -> None:
+    words = ("simulate", *QUICK, "--discipline", "reader_preference", "--policy", "none")
+    only = cli(*words, "--json").json["policies"][0]
+    assert only["closed_form"] is None
+    assert only["fault_wait_ns"]["closed_form"] is None
+    assert "n/a" in cli(*words).out
+
+
+def test_the_help_names_every_discipline(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    out = cli("simulate", "--help").out
+    assert all(name in out for name in DISCIPLINES)
+
+
+def test_a_rate_of_zero_is_an_answer(cli: Cli) -> None:
+    for flag in ("--writer-rate", "--fault-rate"):
+        ran = cli("simulate", "--calls", 300, flag, 0, "--json")
+        assert ran.status == 0, ran.err
+        assert ran.json["policies"][0]["fault_wait_ns"]["simulated"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--calls", 1), "--calls"),
+        (("--calls", "many"), "--calls"),
+        (("--seed", -1), "--seed"),
+        (("--discipline", "lifo"), "--discipline"),
+        (("--corrections", "magic"), "--corrections"),
+        (("--corrections", "spin", "--discipline", "fifo"), "--corrections"),
+        (("--pages", 0), "--pages"),
+    ],
+)
+def test_bad_input_is_refused(cli: Cli, words: tuple[object, ...], said: str) -> None:
+    refused(cli("simulate", "--calls", 300, *words), said)
