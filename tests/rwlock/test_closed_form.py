@@ -73,7 +73,9 @@ def test_sleepers_wait_longer_than_spinners_by_the_wake_up() -> None:
     sleep = solve(_lock(**common, readers_sleep=True))
     assert spin.wake_time[0] == 0
     assert sleep.wake_time[0] == pytest.approx(5700 * sleep.blocked[0], rel=0.02)
-    assert sleep.blocked_time[0] == spin.blocked_time[0]
+    # The caller waits for woken faults now and then, and more faults queue behind it.
+    assert sleep.blocked_time[0] == pytest.approx(spin.blocked_time[0], rel=1e-3)
+    assert sleep.blocked_time[0] > spin.blocked_time[0]
 
 
 def test_sections_are_independent_holds() -> None:

@@ -1,0 +1,29 @@
+r"""How long a caller waits for faults that the call before has woken but that do not run yet.
+
+rwsem grants the lock to a sleeper before it runs: from the release on the lock is held for reading
+for the wake-up's length *s*. A caller that thinks for an exponential time *Z* comes sooner with
+probability :math:`1-e^{-s/Z}` and waits :math:`(s-Z)^+`.
+"""
+
+from __future__ import annotations
+
+from sympy import exp
+
+from perfmodel.equations.equation import declare
+from perfmodel.equations.symbols import symbol
+
+__all__ = ["OVERLAP", "OVERLAP_2"]
+
+_s, _z = symbol("wake_latency"), symbol("think_writer")
+_SOURCE = "derivation in perfmodel.equations.overlap; rwsem_mark_wake, 5.11 to 6.18"
+_ASSUME = ("think times are exponential", "one wake-up, of constant length")
+_mean = _s - _z * (1 - exp(-_s / _z))
+
+OVERLAP = declare(
+    "wake_overlap", r"\overline{(s-Z)^+}", "ns", "mean wait for a fault that is on its way",
+    _mean, source=_SOURCE, assumptions=_ASSUME, valid="think_writer > 0",
+)  # fmt: skip
+OVERLAP_2 = declare(
+    "wake_overlap_2", r"\overline{((s-Z)^+)^2}", "ns^2", "second moment of the same wait",
+    _s**2 - 2 * _z * _mean, source=_SOURCE, assumptions=_ASSUME, valid="think_writer > 0",
+)  # fmt: skip
