@@ -60,12 +60,14 @@ def click(page: Any, name: str) -> None:
 
 
 def sentence(page: Any) -> str:
-    return str(page.locator(".perfmodel-explorer .perfmodel-verdict span").inner_text())
+    # textContent: the notebook leaves cells out of the layout while they are out of sight, and
+    # innerText is empty then.
+    return str(page.locator(".perfmodel-explorer .perfmodel-verdict span").text_content())
 
 
 def table(page: Any) -> list[list[str]]:
     return list(page.locator(".perfmodel-explorer table.perfmodel-policies").evaluate(
-        "t => [...t.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.innerText))"
+        "t => [...t.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
     ))  # fmt: skip
 
 
