@@ -244,9 +244,7 @@ def _with_overlap(
         think = np.full_like(blocked, 1.0 / lock.writer_rate if lock.writer_rate > 0 else math.inf)
     known = {"wake_latency": lock.wake_latency, "think_writer": np.maximum(think, 1e-6)}
     woken = any_woken(blocked, threads)
-    rare = ~np.isfinite(known["think_writer"]) | (known["think_writer"] > 1e6 * lock.wake_latency)
-    one = woken * np.where(rare, 0.0, OVERLAP(**known))
-    two = woken * np.where(rare, 0.0, OVERLAP_2(**known))
+    one, two = woken * OVERLAP(**known), woken * OVERLAP_2(**known)
     return drain.mean + one, drain.second + two + 2 * drain.mean * one
 
 

@@ -12,7 +12,10 @@ def test_moments_of_the_wait_for_a_woken_fault(wake: float, think: float) -> Non
     for equation, power in ((OVERLAP, 1), (OVERLAP_2, 2)):
         values = left**power
         error = values.std() / np.sqrt(values.size)
-        assert abs(float(equation(wake_latency=wake, think_writer=think)) - values.mean()) < 4.5 * error
+        assert (
+            abs(float(equation(wake_latency=wake, think_writer=think)) - values.mean())
+            < 4.5 * error
+        )
 
 
 def test_limits() -> None:
