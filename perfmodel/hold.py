@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACTUAL_POLICY",
+    "SKIPPED",
     "Hold",
     "Phase",
     "facts",
@@ -30,6 +31,7 @@ __all__ = [
     "not_applicable",
     "pieces",
     "shares",
+    "where_known",
 ]
 
 FloatArray = Any
@@ -59,7 +61,7 @@ _SHARED_PIECES: Mapping[Policy, frozenset[str]] = {
 
 
 #: Pieces that a call on unchanged flags returns before; no entry is present to walk or flush then.
-_SKIPPED = ("prepare", "step")
+SKIPPED = ("prepare", "step")
 
 
 def not_applicable(operation: str, policy: Policy) -> str:
@@ -162,12 +164,12 @@ def pieces(
     known = {**constants, **given}
     out = {}
     for name, equation in PIECES[operation].items():
-        value = _where_known(equation, known)
-        out[name] = np.where(unchanged, 0.0, value) if name in _SKIPPED else value
+        value = where_known(equation, known)
+        out[name] = np.where(unchanged, 0.0, value) if name in SKIPPED else value
     return out
 
 
-def _where_known(equation: Equation, known: Mapping[str, FloatArray]) -> NDArray[np.float64]:
+def where_known(equation: Equation, known: Mapping[str, FloatArray]) -> NDArray[np.float64]:
     """Evaluate an equation so that an unknown constant makes NaN only where it matters.
 
     A huge-page cost that nobody measured must not spoil a call without huge pages, but NaN times

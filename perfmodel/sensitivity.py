@@ -294,7 +294,7 @@ def hold_slopes(scenario: Scenario, policy: Policy) -> dict[str, dict[str, float
         left out.
     """
     from perfmodel.equations.hold import PIECES, still_running
-    from perfmodel.hold import _SKIPPED, _where_known
+    from perfmodel.hold import SKIPPED, where_known
 
     call, kernel, faults = scenario.call, scenario.kernel, scenario.faults
     constants = scenario.machine.values()
@@ -326,11 +326,11 @@ def hold_slopes(scenario: Scenario, policy: Policy) -> dict[str, dict[str, float
 
     windows: dict[str, float] = {}
     for piece, equation in PIECES[call.operation].items():
-        if skipped and piece in _SKIPPED:
+        if skipped and piece in SKIPPED:
             continue
         for name in equation.names:
             if name in constants and constants[name] > 0:
-                derivative = _where_known(equation.derivative(name), known)
+                derivative = where_known(equation.derivative(name), known)
                 slope = constants[name] * float(derivative)
                 add(name, piece, slope)
                 windows[name] = windows.get(name, 0.0) + until_flush.get(piece, 0.0) * slope
@@ -338,7 +338,7 @@ def hold_slopes(scenario: Scenario, policy: Policy) -> dict[str, dict[str, float
         return slopes
     # The number of CPUs to interrupt is not given: it moves with the window, or with the faults in
     # progress, and the cost of the shootdown with it.
-    each = float(_where_known(PIECES[call.operation]["shootdown"].derivative("remote_cpus"), known))
+    each = float(where_known(PIECES[call.operation]["shootdown"].derivative("remote_cpus"), known))
     if blocked_leave:
         # Piecewise linear in the share that runs: any small step gives the slope.
         step = 1e-6

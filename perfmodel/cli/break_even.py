@@ -43,7 +43,7 @@ def command(
     scenario = scenario_from(typed)
     from perfmodel.breakeven import break_even
 
-    policy = _one_policy(typed["policy"])
+    policy = one_policy(typed["policy"])
     try:
         with bar(f"net gain over {over}") as progress:
             answer = break_even(
@@ -60,7 +60,7 @@ def command(
     show(breakeven_blocks(answer))
 
 
-def _one_policy(text: str | None) -> Any:
+def one_policy(text: str | None) -> Any:
     """Return the one cut that is asked for; None, the one the verdict judges, for none or all."""
     from perfmodel.scenario import Policy
 

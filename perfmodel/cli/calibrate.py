@@ -33,8 +33,6 @@ EPILOG = (
 
 SCHEMA = "perfmodel.calibration/1"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
 
 def command(
     files: Annotated[
@@ -78,7 +76,9 @@ def command(
     limit = number(threshold, THRESHOLD, "--threshold")
     check_target(output, force=force)
     called = output.stem if name is None else name
-    if not _NAME.fullmatch(called):
+    from perfmodel.machine import NAME as PATTERN
+
+    if not re.fullmatch(PATTERN, called):
         raise InputError(f"{called!r} is no name for a profile", field="--name",
                          expected="letters, digits, dots, dashes and underscores")  # fmt: skip
     if html is not None:

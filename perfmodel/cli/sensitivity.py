@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 # The rule of which cut a verb is about is that of break-even.
-from perfmodel.cli.break_even import _one_policy
+from perfmodel.cli.break_even import one_policy
 from perfmodel.cli.output import JsonOption, show, show_json
 from perfmodel.cli.scenario_options import scenario_from, with_scenario
 from perfmodel.cli.values import help_text, number
@@ -56,7 +56,7 @@ def command(
     from perfmodel.sensitivity import elasticities, sobol
 
     # Without a downgrade there is a hold and a wait to ask of, though no gain.
-    policy = Policy.NONE if typed["policy"] == "none" else _one_policy(typed["policy"])
+    policy = Policy.NONE if typed["policy"] == "none" else one_policy(typed["policy"])
 
     try:
         answer = elasticities(scenario, policy=policy, output=output)

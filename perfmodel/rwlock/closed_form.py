@@ -114,19 +114,20 @@ def any_woken(sleepers: NDArray[np.float64], threads: int | None) -> NDArray[np.
 
 #: Share of the calls that come while a fault woken by the call before is still on its way, from
 #: which on the closed forms say so.
-_OVERLAP = 0.05
+_CLOSE_CALLS = 0.05
 
 
 def _woken_in_the_way(lock: Lock, calls: NDArray[np.float64]) -> list[str]:
     """Say if calls follow each other so closely that woken faults still own the lock.
 
     rwsem grants the lock to a sleeper before it runs: the next caller waits for the wake-up, and
-    new faults queue behind it. The closed forms let a woken fault wait, but not hold.
+    new faults queue behind it. The closed population and the queue of several callers let a woken
+    fault wait, but not hold; the single hold has it (`_with_overlap`).
     """
     if not lock.readers_sleep:
         return []
     overlap = float(np.ravel(calls * lock.wake_latency)[0])
-    if not overlap > _OVERLAP:
+    if not overlap > _CLOSE_CALLS:
         return []
     return [
         f"woken faults have run before the next call comes ({100 * min(overlap, 1.0):.0f} % of the"
@@ -266,7 +267,8 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
         else drain_open(rate, mu)
     )
     wait, wait_2 = drain.mean, drain.second
-    for _ in range(4):
+    # Where nobody sleeps nobody is woken: the first pass is the answer.
+    for _ in range(4 if lock.readers_sleep else 1):
         # Each pass counts the faults that the longer wait blocks besides; the gain is small.
         one = (
             open_blocking(rate, lock.exclusive, wait, wait_2)
