@@ -15,13 +15,12 @@ from perfmodel.equations import (
     queue,
     wake,
 )
-from perfmodel.equations.equation import EQUATIONS, Equation, Region, declare
+from perfmodel.equations.equation import EQUATIONS, Equation, declare
 from perfmodel.equations.symbols import declaration, symbol
 
 __all__ = [
     "EQUATIONS",
     "Equation",
-    "Region",
     "benefit",
     "blocked_time",
     "blocking",

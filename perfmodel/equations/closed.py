@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from perfmodel.equations.drain import _drain_blocking, _nodes, drain_threads, still_draining
-from perfmodel.equations.equation import FloatArray, Region, declare, together
+from perfmodel.equations.equation import FloatArray, declare, together
 from perfmodel.equations.special import erlang_b, erlang_served
 from perfmodel.equations.symbols import symbol
 from perfmodel.errors import InputError
+from perfmodel.region import Region
 
 __all__ = ["ClosedSystem", "closed_system"]
 

@@ -17,10 +17,9 @@ from perfmodel.equations.symbols import declaration
 from perfmodel.errors import InputError
 from perfmodel.quantities import Quantity
 
-__all__ = ["EQUATIONS", "Equation", "FloatArray", "Region", "declare", "floats", "together"]
+__all__ = ["EQUATIONS", "Equation", "FloatArray", "declare", "floats", "together"]
 
 FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 _REGISTERED: dict[str, Equation] = {}
 
@@ -79,28 +78,6 @@ def together(**values: Any) -> dict[str, FloatArray]:
         shapes = ", ".join(f"{k} {a.shape}" for k, a in arrays.items())
         raise InputError(f"the shapes do not broadcast: {shapes}") from None
     return {name: np.broadcast_to(array, shape) for name, array in arrays.items()}
-
-
-@dataclass(frozen=True)
-class Region:
-    """Where an approximation was checked.
-
-    Parameters
-    ----------
-    conditions : mapping of str to ndarray of bool
-        Each condition in words, and where it is met. All arrays have the shape of the results.
-    """
-
-    conditions: Mapping[str, BoolArray]
-
-    @property
-    def valid(self) -> BoolArray:
-        """Where every condition is met."""
-        return np.asarray(np.logical_and.reduce(list(self.conditions.values())), dtype=bool)
-
-    def broken(self, index: Any = ()) -> tuple[str, ...]:
-        """Return the conditions that are not met at one point."""
-        return tuple(text for text, met in self.conditions.items() if not met[index])
 
 
 @dataclass(frozen=True)

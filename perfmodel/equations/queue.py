@@ -23,10 +23,11 @@ import numpy as np
 from sympy import exp
 
 from perfmodel.equations.drain import Moments, drain_open
-from perfmodel.equations.equation import FloatArray, Region, declare, together
+from perfmodel.equations.equation import FloatArray, declare, together
 from perfmodel.equations.special import Dilog, Ein, Ein2, Log1p
 from perfmodel.equations.symbols import symbol
 from perfmodel.errors import InputError
+from perfmodel.region import Region
 
 __all__ = [
     "Queue",

@@ -21,6 +21,7 @@ from perfmodel.equations.drain import Moments, drain_open, drain_open_two_class
 from perfmodel.equations.overlap import OVERLAP, OVERLAP_2
 from perfmodel.equations.queue import Queue, fifo_queue, rwsem_queue
 from perfmodel.errors import InputError
+from perfmodel.region import Region
 from perfmodel.rwlock.lock import LEVELS, Answer, Lock
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ __all__ = ["any_woken", "solve"]
 #: Disciplines that a closed form answers.
 _KNOWN = ("rwsem", "fifo")
 
-_SEVERAL_SECTIONS = (
+#: Holds of no call with several sections: readers just released may delay the next retake.
+SEVERAL_SECTIONS = (
     "the sections of one call are independent (readers just released may delay the next retake)"
 )
 
@@ -117,22 +119,20 @@ def any_woken(sleepers: NDArray[np.float64], threads: int | None) -> NDArray[np.
 _CLOSE_CALLS = 0.05
 
 
-def _woken_in_the_way(lock: Lock, calls: NDArray[np.float64]) -> list[str]:
-    """Say if calls follow each other so closely that woken faults still own the lock.
+def _woken_in_the_way(lock: Lock, calls: NDArray[np.float64]) -> dict[str, Any]:
+    """Say where calls follow each other so closely that woken faults still own the lock.
 
     rwsem grants the lock to a sleeper before it runs: the next caller waits for the wake-up, and
     new faults queue behind it. The closed population and the queue of several callers let a woken
     fault wait, but not hold; the single hold has it (`_with_overlap`).
     """
     if not lock.readers_sleep:
-        return []
-    overlap = float(np.ravel(calls * lock.wake_latency)[0])
-    if not overlap > _CLOSE_CALLS:
-        return []
-    return [
-        f"woken faults have run before the next call comes ({100 * min(overlap, 1.0):.0f} % of the"
-        " calls come sooner, and waits are larger than stated)"
-    ]
+        return {}
+    return {
+        f"at most {100 * _CLOSE_CALLS:.0f} % of the calls come while a woken fault is still on its"
+        " way (it owns the lock already, and more of them make the waits longer)": np.isnan(calls)
+        | (calls * lock.wake_latency <= _CLOSE_CALLS)
+    }
 
 
 def _never_blocked(lock: Lock, levels: tuple[float, ...]) -> Answer:
@@ -143,17 +143,17 @@ def _never_blocked(lock: Lock, levels: tuple[float, ...]) -> Answer:
     else:
         calls = lock.writer_threads / (think + lock.sections * (lock.exclusive + lock.shared))
     several = lock.writer_threads > 1 or lock.writer_rate is not None
-    broken = (
-        ("callers wait for nobody (several may wait for each other)",)
-        if several and np.any(lock.exclusive > 0)
-        else ()
-    )
+    region = Region()
+    if several:
+        region = Region(
+            {"callers wait for nobody (several may wait for each other)": ~(lock.exclusive > 0)}
+        )
     return Answer(
         acquire=zero, blocked=zero, blocked_time=zero, wake_time=zero, wait_mean=zero,
         wait_quantiles=dict.fromkeys(levels, zero), blocked_share=zero,
         fault_rate=_fault_rate(lock, zero), call_rate=calls,
         solver="no fault needs the lock while it is exclusive: nobody waits", stated_error="exact",
-        broken=broken,
+        region=region,
     )  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
     inner = {level: _inner_level(level, lock.affected) for level in levels}
     wanted = tuple(dict.fromkeys(q for q in inner.values() if q is not None))
     m = lock.sections
-    think, writers, broken = np.asarray(lock.writer_think, dtype=float), lock.writer_threads, []
+    think, writers = np.asarray(lock.writer_think, dtype=float), lock.writer_threads
     if lock.writer_rate is not None:
         # An open stream that meets nobody else is a single caller who thinks the rest of the time.
         writers = 1
@@ -195,18 +195,22 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
         if lock.writer_rate is not None:
             busy = m * (system.writer_wait + lock.exclusive + lock.shared)
             think = np.maximum(1.0 / lock.writer_rate - busy, 0.0)
-    broken += list(system.region.broken((0,) * system.acquire.ndim))
+    region = system.region.also(_woken_in_the_way(lock, system.call_rate))
     if lock.writer_rate is not None:
-        broken.append("calls that come at random may meet; one caller was assumed")
-        if np.any(think <= 0):
-            broken.append("the calls come faster than the lock can serve them")
-    if writers > 1 and np.any(lock.shared[:1] > lock.exclusive[:1]):
-        broken.append(
-            "several callers come with a shared part no longer than the exclusive one (a fault queues"
-            " behind the caller who waits for another's shared part to end)"
+        region &= Region.nowhere(
+            ["calls do not meet (calls that come at random may; one caller was assumed)"]
+        ).also({"the calls come no faster than the lock can serve them": think > 0})
+    if writers > 1:
+        region = region.also(
+            {
+                "several callers come with a shared part no longer than the exclusive one (a fault"
+                " queues behind the caller who waits for another's shared part to end)": ~(
+                    lock.shared > lock.exclusive
+                )
+            }
         )
     if m > 1:
-        broken.append(_SEVERAL_SECTIONS)
+        region &= Region.nowhere([SEVERAL_SECTIONS])
     blocked = m * system.blocked_per_call
     blocked_time = m * system.blocked_time_per_call
     wake_time = m * _wake(lock, system.blocked_per_call, n)
@@ -230,7 +234,7 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
         call_rate=system.call_rate / m,
         solver="closed population, embedded binomial",
         stated_error=system.stated_error,
-        broken=tuple(dict.fromkeys([*broken, *_woken_in_the_way(lock, system.call_rate)])),
+        region=region,
     )
 
 
@@ -252,7 +256,7 @@ def _with_overlap(
 def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = None) -> Answer:
     m, a = lock.sections, lock.affected
     mu = 1.0 / np.asarray(lock.read_hold)
-    broken = []
+    region = Region()
     if threads is None:
         rate = float(lock.fault_rate or 0.0) * a
         nu = 0.0
@@ -260,7 +264,9 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
         nu = _affected_think_rate(lock)
         hold = np.asarray(lock.read_hold, dtype=float) + lock.io_share * lock.io_time
         rate = threads / (1.0 / nu + hold)
-        broken.append("faults with I/O in a closed population: the drain of an open stream")
+        region &= Region.nowhere(
+            ["no fault of a closed population waits for I/O (the drain is that of an open stream)"]
+        )
     drain = (
         drain_open_two_class(rate, mu, lock.io_share, lock.io_time)
         if lock.io_share > 0
@@ -285,10 +291,10 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
         calls = lock.writer_threads / (np.asarray(lock.writer_think, dtype=float) + busy)
     faults = float(lock.fault_rate or 0.0) if threads is None else rate / a if a > 0 else 0.0
     load = calls * busy
-    if np.any(load[:1] > 0.4) and (lock.writer_threads > 1 or lock.writer_rate is not None):
-        broken.append("callers hold the lock less than 40 % of the time")
+    if lock.writer_threads > 1 or lock.writer_rate is not None:
+        region = region.also({"callers hold the lock less than 40 % of the time": ~(load > 0.4)})
     if m > 1:
-        broken.append(_SEVERAL_SECTIONS)
+        region &= Region.nowhere([SEVERAL_SECTIONS])
     with np.errstate(all="ignore"):
         share = np.where(faults > 0, np.minimum(blocked * calls / faults, 1.0), 0.0)
         wait_mean = np.where(faults > 0, (blocked_time + wake_time) * calls / faults, 0.0)
@@ -315,7 +321,7 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
         solver="one hold, finite population" if threads else "one hold, Poisson faults",
         stated_error="exact for a constant hold and exponential reads; quantiles to 0.02 in"
         " probability",
-        broken=tuple(broken),
+        region=region,
     )
 
 
@@ -356,15 +362,21 @@ def _queue(lock: Lock, levels: tuple[float, ...]) -> Answer:
     else:
         calls = _closed_callers(lock, lambda c: rule(rate, m * c, mu, lock.exclusive, lock.shared))
     queue = rule(rate, m * calls, mu, lock.exclusive, lock.shared)
-    broken = list(queue.region.broken((0,)))
+    region = queue.region.also(_woken_in_the_way(lock, calls)).also(
+        {
+            "load below 0.1 (above it differences between policies are unreliable)": ~(
+                queue.load > 0.1
+            )
+        }
+    )
+    never = []
     if lock.io_share > 0:
-        broken.append("faults with I/O are left out of the queue of several callers")
+        never.append("no fault waits for I/O (they are left out of the queue of several callers)")
     if lock.writer_rate is None:
-        broken.append("several callers with think time, taken as a stream")
-    if np.any(queue.load[:1] > 0.1):
-        broken.append("load below 0.1 (above it differences between policies are unreliable)")
+        never.append("the calls are a stream (several callers with think time are taken as one)")
     if m > 1:
-        broken.append(_SEVERAL_SECTIONS)
+        never.append(SEVERAL_SECTIONS)
+    region &= Region.nowhere(never)
     with np.errstate(all="ignore"):
         share = queue.waiting_share * a
         per_call = np.where(calls > 0, rate / calls, 0.0)
@@ -393,5 +405,5 @@ def _queue(lock: Lock, levels: tuple[float, ...]) -> Answer:
         call_rate=calls,
         solver=f"queue of several callers, {lock.discipline} rule",
         stated_error=queue.stated_error + "; quantiles: the window of the mean caller's wait",
-        broken=tuple(dict.fromkeys([*broken, *_woken_in_the_way(lock, calls)])),
+        region=region,
     )

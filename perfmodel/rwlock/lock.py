@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perfmodel.errors import InputError
+from perfmodel.region import Region
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,6 +54,9 @@ class Lock:
         Delay of a woken sleeper, and what the waker pays for each.
     readers_sleep : bool
         Whether a blocked fault sleeps (5.11 on) and does not spin.
+    cpus : int, optional
+        CPUs that all threads which are not blocked share, callers included; a thread that thinks
+        runs. None: one for each.
     discipline : str
         One of `DISCIPLINES`.
     """
@@ -73,6 +77,7 @@ class Lock:
     wake_latency: Any = 0.0
     wake_serial: Any = 0.0
     readers_sleep: bool = True
+    cpus: int | None = None
     discipline: str = "rwsem"
 
     def __post_init__(self) -> None:
@@ -84,6 +89,8 @@ class Lock:
                 field="discipline",
                 expected="one of " + ", ".join(DISCIPLINES),
             )
+        if self.cpus is not None and self.cpus < 1:
+            raise InputError(f"{self.cpus} CPUs", field="cpus", expected="at least 1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +119,8 @@ class Answer:
         Who answered.
     stated_error : str
         What is known of the answer's error.
-    broken : tuple of str
-        Conditions of the stated error that do not hold for the central draw.
+    region : Region
+        Conditions of the stated error, with a flag per point.
     """
 
     acquire: NDArray[np.float64]
@@ -127,4 +134,14 @@ class Answer:
     call_rate: NDArray[np.float64]
     solver: str
     stated_error: str
-    broken: tuple[str, ...] = ()
+    region: Region = field(default_factory=Region)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Where the stated error was checked, one flag per point."""
+        return np.asarray(np.broadcast_to(self.region.valid, np.shape(self.wait_mean)))
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Conditions of the stated error that do not hold at the first point, the central one."""
+        return self.region.broken((0,) * np.ndim(self.wait_mean))

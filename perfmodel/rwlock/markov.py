@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 
 from perfmodel.equations.account import WAKE_TIME
 from perfmodel.errors import InputError
+from perfmodel.region import Region
 from perfmodel.rwlock.closed_form import (
-    _SEVERAL_SECTIONS,
+    SEVERAL_SECTIONS,
     _affected_think_rate,
     _never_blocked,
     _with_wake,
@@ -166,7 +167,6 @@ def steady_state(
 def solve_chain(
     lock: Lock,
     *,
-    cpus: int | None = None,
     stages: int = 1,
     levels: tuple[float, ...] = LEVELS,
 ) -> Answer:
@@ -176,9 +176,6 @@ def solve_chain(
     ----------
     lock : Lock
         The question. Each draw is a chain of its own: ask about a handful.
-    cpus : int, optional
-        CPUs for all threads that are not blocked, callers included; a thread that thinks runs.
-        None: as many as there are threads.
     stages : int
         Stages of the exclusive part and of the tail: their coefficient of variation is
         ``stages ** -0.5``. The chain grows in proportion.
@@ -207,7 +204,10 @@ def solve_chain(
     by a constant one would crowd, only to ``stages ** -0.5``. A think time of 0 between calls is taken as 1e-9 of
     the hold.
     """
-    _check(lock, cpus, stages, levels)
+    _check(lock, stages, levels)
+    cpus = lock.cpus
+    if cpus is not None and cpus >= (lock.fault_threads or 0) + lock.writer_threads:
+        cpus = None  # nobody ever waits for one
     shape = np.shape(lock.exclusive)
     lock = _spread(lock)
     draws, said, states, residual = [], [], 0, 0.0
@@ -229,7 +229,7 @@ def solve_chain(
     if residual > _TOLERANCE:
         said.append(f"the balance equations are solved to {_TOLERANCE:g}")
     if lock.sections > 1:
-        said.append(_SEVERAL_SECTIONS)
+        said.append(SEVERAL_SECTIONS)
     if lock.affected < 1:
         said.append("the time between two faults that need the lock is exponential")
     if cpus is not None and lock.readers_sleep:
@@ -252,11 +252,11 @@ def solve_chain(
             f"exact for exponential reads and think times and {law} holds"
             f" (against a constant hold the second moment is {1 / stages:.2g} too large)"
         ),
-        broken=tuple(said),
+        region=Region.nowhere(said),
     )
 
 
-def _check(lock: Lock, cpus: int | None, stages: int, levels: tuple[float, ...]) -> None:
+def _check(lock: Lock, stages: int, levels: tuple[float, ...]) -> None:
     def refuse(what: str, field: str, expected: str) -> None:
         raise InputError(what, field=field, expected=expected)
 
@@ -279,8 +279,6 @@ def _check(lock: Lock, cpus: int | None, stages: int, levels: tuple[float, ...])
         refuse("a read hold that takes no time", "read_hold", "more than 0")
     if np.any(np.asarray(lock.writer_think) < 0):
         refuse("a negative think time", "writer_think", "at least 0")
-    if cpus is not None and cpus < 1:
-        refuse(f"{cpus} CPUs", "cpus", "at least 1")
     if stages < 1:
         refuse(f"{stages} stages", "stages", "at least 1")
     for level in levels:

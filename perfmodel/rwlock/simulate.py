@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perfmodel.errors import InputError, MissingExtraError
+from perfmodel.region import Region
 from perfmodel.rwlock.lock import DISCIPLINES, LEVELS, Answer, Lock
 from perfmodel.rwlock.simulated import KINDS, PARTS, USUAL, Corrections, Law
 
@@ -326,7 +327,7 @@ def _result(
         wait_quantiles={q: np.array([e.mean]) for q, e in quantiles.items()},
         solver=f"simulation, {lock.discipline} rule; corrections: {corrections}",
         stated_error=f"95 % intervals from {len(sums)} batches stand beside every mean",
-        broken=tuple(broken),
+        region=Region.nowhere(broken),
     )
     return SimulationResult(
         lock, answer, estimates, quantiles, per_batch, int(got["calls"].sum()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from math import comb
 from pathlib import Path
@@ -148,7 +149,7 @@ def test_same_as_the_chain_with_its_queue_written_out(
     lock = _lock(
         fault_threads=threads, writer_threads=callers, shared=shared, discipline=rule
     )  # fmt: skip
-    answer = solve_chain(lock, stages=stages, cpus=cpus)
+    answer = solve_chain(replace(lock, cpus=cpus), stages=stages)
     expected = _written_out(lock, stages, cpus)
     for name in (
         "fault_rate", "call_rate", "acquire", "blocked", "blocked_time", "blocked_share",
@@ -376,8 +377,8 @@ def test_first_come_first_served_is_the_kernels_rule_for_one_caller() -> None:
 
 def _gain(cpus: int | None, n: int, think: float) -> float:
     common = {"fault_threads": n, "fault_think": think}
-    without = solve_chain(_lock(**common, exclusive=EXCLUSIVE + SHARED), cpus=cpus, levels=())
-    cut = solve_chain(_lock(**common, exclusive=EXCLUSIVE, shared=SHARED), cpus=cpus, levels=())
+    without = solve_chain(_lock(**common, exclusive=EXCLUSIVE + SHARED, cpus=cpus), levels=())
+    cut = solve_chain(_lock(**common, exclusive=EXCLUSIVE, shared=SHARED, cpus=cpus), levels=())
     return float(cut.fault_rate[0] / without.fault_rate[0] - 1)
 
 
@@ -397,7 +398,7 @@ def test_a_blocked_thread_lends_its_cpu_so_that_a_downgrade_gains_less() -> None
 
 def test_cpus_limit_those_who_never_wait_too() -> None:
     free = _lock(exclusive=0.0, shared=SHARED, fault_threads=7)
-    all_run, half = solve_chain(free), solve_chain(free, cpus=4)
+    all_run, half = solve_chain(free), solve_chain(replace(free, cpus=4))
     assert half.fault_rate[0] == pytest.approx(all_run.fault_rate[0] / 2)
     assert half.call_rate[0] == pytest.approx(all_run.call_rate[0] / 2)
     assert half.wait_mean[0] == 0
@@ -413,7 +414,7 @@ def test_wake_ups_come_on_top() -> None:
     assert sleep.wake_time[0] > 5700 * sleep.blocked[0]
     assert sleep.fault_rate[0] == pytest.approx(8 / (THINK + READ + sleep.wait_mean[0]))
     assert sleep.wake_time[0] == pytest.approx(closed.wake_time[0], rel=0.2)
-    assert any("woken" in why for why in solve_chain(_lock(readers_sleep=True), cpus=2).broken)
+    assert any("woken" in why for why in solve_chain(_lock(readers_sleep=True, cpus=2)).broken)
 
 
 def test_one_sleeper_is_never_behind_another() -> None:
@@ -488,7 +489,7 @@ def test_draws_are_answered_one_by_one_and_the_unknown_stays_unknown() -> None:
 
 def test_quantiles_that_cannot_be_had_are_nan_and_say_why() -> None:
     for answer in (
-        solve_chain(_lock(), cpus=2),
+        solve_chain(_lock(cpus=2)),
         solve_chain(_lock(writer_threads=2, discipline="fifo")),
     ):
         assert np.isnan(answer.wait_quantiles[0.99][0])
@@ -543,7 +544,7 @@ def test_too_large_a_question_names_its_size_and_the_limit() -> None:
         ({"io_share": 0.1, "io_time": 1e6}, {}), ({"writer_threads": 0}, {}),
         ({"fault_threads": -1}, {}), ({"fault_think": 0.0}, {}), ({"read_hold": 0.0}, {}),
         ({"discipline": "reader_preference"}, {}), ({"discipline": "writer_preference"}, {}),
-        ({"writer_think": -1.0}, {}), ({}, {"cpus": 0}), ({}, {"stages": 0}),
+        ({"writer_think": -1.0}, {}), ({}, {"stages": 0}),
         ({}, {"levels": (1.0,)}),
     ],
 )  # fmt: skip
