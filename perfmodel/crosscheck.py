@@ -89,7 +89,7 @@ def central_locks(
     """
     constants, locks = scenario.machine.draws(1), {}
     for policy in scenario.policies:
-        if reason := not_applicable(scenario.call.operation, policy):
+        if reason := not_applicable(scenario, policy):
             told(f"{policy.value} does not apply: {reason}")
             continue
         held = hold(scenario, policy, constants)

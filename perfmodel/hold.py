@@ -57,6 +57,8 @@ _SHARED_PIECES: Mapping[Policy, frozenset[str]] = {
     Policy.READ_ONLY: frozenset({"locked", "find", "prepare", "step", "walk_start", "walk", "flush",
                                  "shootdown", "finish"}),
     Policy.AFTER_FLUSH: frozenset({"finish"}),
+    # The hold was measured on a release with per-VMA locks: marking the VMAs is part of it.
+    Policy.PER_VMA: frozenset(),
 }  # fmt: skip
 
 
@@ -64,8 +66,16 @@ _SHARED_PIECES: Mapping[Policy, frozenset[str]] = {
 SKIPPED = ("prepare", "step")
 
 
-def not_applicable(operation: str, policy: Policy) -> str:
-    """Say why a policy means nothing for an operation; empty where it does mean something."""
+def not_applicable(scenario: Scenario, policy: Policy) -> str:
+    """Say why a policy means nothing for a scenario; empty where it does mean something."""
+    operation = scenario.call.operation
+    if policy is Policy.PER_VMA:
+        if scenario.kernel.per_vma_lock:
+            return f"{scenario.kernel.release} has per-VMA locks: it is what 'none' does"
+        if ACTUAL_POLICY[operation] is not Policy.NONE:
+            return (
+                f"it is the alternative to a write lock to the end, which {operation} does not hold"
+            )
     if operation in ("munmap", "mremap_shrink"):
         if policy is Policy.EVERY_VMA:
             return "munmap detaches all VMAs before it walks any: there is no per-VMA cut"
@@ -112,6 +122,7 @@ def facts(kernel: Kernel, call: Call, policy: Policy, remote_cpus: float) -> dic
         refinds = call.vmas - 1
     path = {
         Policy.NONE: "write",
+        Policy.PER_VMA: "write",
         Policy.READ_ONLY: "read",
         Policy.EVERY_VMA: "every-vma",
     }.get(policy, "downgrade")
@@ -298,13 +309,13 @@ def hold(
             if name in divided
         )
         unblocked = still_running(
-            nu=affected_share(scenario) / max(scenario.faults.think_ns, 1.0),
+            nu=affected_share(scenario, policy) / max(scenario.faults.think_ns, 1.0),
             window=before / (call.vmas if policy is Policy.EVERY_VMA else 1),
         )
         given["remote_cpus"] = scenario.running_cpus(unblocked)
         lasting = pieces(call.operation, constants, given, unchanged=unchanged)
     count = np.broadcast_shapes(*(v.shape for v in lasting.values()), (1,))
-    if not_applicable(call.operation, policy):
+    if not_applicable(scenario, policy):
         lasting = {name: np.full(count, np.nan) for name in lasting}
     phases = []
     totals = {"outside": np.zeros(count), "exclusive": np.zeros(count), "shared": np.zeros(count)}

@@ -44,6 +44,8 @@ def lock_question(
     """
     faults, writers = scenario.faults, scenario.writers
     outside = held.call - held.exclusive - held.shared
+    # A stream says nothing of the threads behind it, so nothing of the CPUs they need.
+    closed = faults.threads is not None and writers.threads is not None
     return Lock(
         exclusive=held.exclusive / held.sections,
         shared=held.shared / held.sections,
@@ -52,7 +54,7 @@ def lock_question(
         fault_threads=faults.threads,
         fault_think=faults.think_ns,
         fault_rate=None if faults.rate is None else faults.rate_per_ns,
-        affected=affected_share(scenario),
+        affected=affected_share(scenario, held.policy),
         io_share=faults.io_share,
         io_time=faults.io_ns,
         writer_threads=writers.threads or 1,
@@ -61,6 +63,7 @@ def lock_question(
         wake_latency=constants["wake_latency"],
         wake_serial=constants["wake_serial"],
         readers_sleep=not scenario.kernel.reader_spin,
+        cpus=scenario.cpus if closed else None,
     )
 
 
@@ -70,7 +73,7 @@ def _line(
     """Marginal cost of one more locked operation, probability of a transfer, utilisation."""
     from perfmodel.equations.cacheline import extra_transfers, line_utilisation, marginal_cost
 
-    touching = answer.fault_rate * affected_share(scenario)
+    touching = answer.fault_rate * affected_share(scenario, held.policy)
     users = float(scenario.cpus)
     if scenario.faults.threads is not None:
         users = float(min(scenario.faults.threads + (scenario.writers.threads or 1), scenario.cpus))
@@ -127,11 +130,6 @@ def account_of(
         "caller_time": answer.acquire + held.call,
     }
     return account, busy
-
-
-def _central(held: Hold) -> Hold:
-    """Return a hold with its first draw, the estimate, alone."""
-    return replace(held, exclusive=held.exclusive[:1], shared=held.shared[:1], call=held.call[:1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,6 +260,8 @@ def _result_dict(result: PolicyResult) -> dict[str, Any]:
             "level": LEVEL,
         },
         "p_pays": _number(result.p_pays),
+        "throughput_gain": _number(result.throughput_gain),
+        "realised_share": _number(result.realised),
         "account_ns": {name: _number(value) for name, value in result.account.items()},
     }  # fmt: skip
 
@@ -272,6 +272,7 @@ def predict(
     draws: int = DRAWS,
     seed: int = 0,
     levels: tuple[float, ...] = LEVELS,
+    solver: str = "auto",
 ) -> Prediction:
     """Predict every policy of a scenario and give the verdict.
 
@@ -286,6 +287,9 @@ def predict(
     levels : tuple of float
         Quantiles of the wait to give. They take most of the time: none makes it several times
         faster.
+    solver : {"auto", "closed", "chain", "simulation"}
+        Who answers the lock's questions: see :mod:`perfmodel.rwlock.fallback`. ``closed`` is the
+        quickest and says where its error is not known.
 
     Returns
     -------
@@ -293,21 +297,19 @@ def predict(
         NaN, with the reason among the warnings, where a constant that matters is unknown.
     """
     from perfmodel.equations.account import LOST_TIME, NET_GAIN
-    from perfmodel.rwlock import solve
+    from perfmodel.rwlock.fallback import answer_all
     from perfmodel.verdict import judge
 
     constants = scenario.machine.draws(draws, seed=seed)
-    reference = hold(scenario, Policy.NONE, constants)
+    policies = (Policy.NONE, *(p for p in scenario.policies if p is not Policy.NONE))
+    holds = [hold(scenario, policy, constants) for policy in policies]
+    locks = [lock_question(scenario, held, constants) for held in holds]
+    asked = answer_all(locks, solver, levels, seed=seed)
+    realised = _realised(scenario, locks, asked.answers, solver)
+    reference, none = holds[0], asked.answers[0]
     results: list[PolicyResult] = []
     lost_none = None
-    for policy in (Policy.NONE, *(p for p in scenario.policies if p is not Policy.NONE)):
-        held = reference if policy is Policy.NONE else hold(scenario, policy, constants)
-        # Quantiles cost most of the time and are reported without an interval: central draw only.
-        answer = solve(lock_question(scenario, held, constants), levels=())
-        quantiles: Mapping[float, NDArray[np.float64]] = {}
-        if levels:
-            central = _central(held), {n: v[:1] for n, v in constants.items()}
-            quantiles = solve(lock_question(scenario, *central), levels).wait_quantiles
+    for i, (policy, held, answer) in enumerate(zip(policies, holds, asked.answers, strict=True)):
         account, busy = account_of(scenario, answer, held, reference, constants)
         lost = LOST_TIME(**account)
         lost_none = lost if lost_none is None else lost_none
@@ -316,12 +318,14 @@ def predict(
                 policy=policy,
                 safety=safety(scenario.kernel, scenario.call, policy),
                 hold=held,
-                answer=replace(answer, wait_quantiles=quantiles),
+                answer=answer,
                 lost_time=lost,
                 net_gain=NET_GAIN(lost_time_none=lost_none, lost_time=lost),
                 account=account,
                 line_utilisation=busy,
-                reason=not_applicable(scenario.call.operation, policy),
+                throughput_gain=_throughput_gain(scenario, none, answer),
+                realised=realised[i],
+                reason=not_applicable(scenario, policy),
             )
         )
     order = {p: i for i, p in enumerate(scenario.policies)}
@@ -330,20 +334,54 @@ def predict(
         scenario=scenario,
         results=ordered,
         verdict=judge(scenario, ordered),
-        warnings=_warnings(scenario, ordered),
+        warnings=(*((asked.reason,) if asked.reason else ()), *_warnings(scenario, ordered)),
     )
 
 
+def _throughput_gain(scenario: Scenario, none: Answer, answer: Answer) -> NDArray[np.float64]:
+    """Relative change of the faults a second; NaN for an open stream, which passes whatever waits."""
+    if scenario.faults.open:
+        return np.full_like(answer.fault_rate, math.nan)
+    with np.errstate(all="ignore"):
+        return np.asarray(answer.fault_rate / none.fault_rate - 1.0)
+
+
+def _realised(
+    scenario: Scenario, locks: list[Lock], answers: tuple[Answer, ...], solver: str
+) -> list[float]:
+    """Share of the throughput that would be gained with a CPU for every thread; 1 where there is.
+
+    A blocked thread releases its CPU to another one, so with fewer CPUs than threads most of the
+    time that it is blocked is not lost.
+    """
+    from perfmodel.rwlock.fallback import answer_all, central
+
+    threads = (scenario.faults.threads or 0) + (scenario.writers.threads or 0)
+    if locks[0].cpus is None or threads <= scenario.cpus:
+        return [1.0] * len(locks)
+    free = answer_all([replace(central(lock), cpus=None) for lock in locks], solver, ()).answers
+    shares = []
+    for limited, unlimited in zip(answers, free, strict=True):
+        here = float(_throughput_gain(scenario, answers[0], limited)[0])
+        there = float(_throughput_gain(scenario, free[0], unlimited)[0])
+        shares.append(here / there if abs(there) > _NO_GAIN else math.nan)
+    return shares
+
+
+#: Relative changes of throughput below this are rounding: their ratio says nothing.
+_NO_GAIN = 1e-6
+
+
 def _warnings(scenario: Scenario, results: tuple[PolicyResult, ...]) -> tuple[str, ...]:
-    warnings = []
+    outside: dict[str, list[str]] = {}
     for result in results:
-        warnings += [
-            f"{result.policy.value}: outside the region of the stated error: not so that {why}"
-            if "outside" not in why else f"{result.policy.value}: {why}"
-            for why in result.answer.broken
-        ]  # fmt: skip
-        if result.reason:
-            warnings.append(f"{result.policy.value}: does not apply: {result.reason}")
+        for why in () if result.reason else result.answer.broken:
+            outside.setdefault(why, []).append(result.policy.value)
+    warnings = [
+        f"{', '.join(names)}: outside the region of the stated error: not so that {why}"
+        for why, names in outside.items()
+    ]
+    warnings += [f"{r.policy.value}: does not apply: {r.reason}" for r in results if r.reason]
     machine = scenario.machine
     remote = scenario.remote_cpus
     constants = {"shootdown_more"} if remote > 1 else set()
@@ -366,10 +404,14 @@ def _warnings(scenario: Scenario, results: tuple[PolicyResult, ...]) -> tuple[st
         )
     threads = (scenario.faults.threads or 0) + (scenario.writers.threads or 0)
     if threads > scenario.cpus:
-        warnings.append(
-            f"{threads} threads share {scenario.cpus} CPUs: a blocked thread frees its CPU, so the"
-            " gain in throughput is 0.1 to 0.5 of the thread time saved"
-        )
+        freed = f"{threads} threads share {scenario.cpus} CPUs: a blocked thread frees its CPU"
+        if scenario.faults.open or scenario.writers.open:
+            warnings.append(f"{freed}, which a stream says nothing of; give the number of threads")
+        else:
+            warnings.append(
+                f"{freed}, so throughput gains less than the thread time saved: the net gain counts"
+                " thread time, the faults a second what arrives"
+            )
     if results and results[0].line_utilisation > 0.95:
         warnings.append(
             "the lock's line is more than 95 % busy: the cost of the extra operation is not"

@@ -41,6 +41,12 @@ class PolicyResult:
         The terms of `lost_time`.
     line_utilisation : float
         How busy the lock's line is, central estimate.
+    throughput_gain : ndarray
+        Relative change of the faults a second against no downgrade; NaN for an open stream.
+    realised : float
+        Which share of the throughput that the policy would gain with a CPU for every thread it gains
+        with the CPUs there are, central estimate: 1 where every thread has one, NaN where there is
+        nothing to gain.
     reason : str
         Why the policy does not apply, if so.
     """
@@ -53,6 +59,8 @@ class PolicyResult:
     net_gain: NDArray[np.float64]
     account: Mapping[str, NDArray[np.float64]]
     line_utilisation: float
+    throughput_gain: NDArray[np.float64]
+    realised: float = 1.0
     reason: str = ""
 
     def interval(self, level: float = LEVEL) -> tuple[float, float, float]:

@@ -52,6 +52,9 @@ class Policy(Enum):
     EVERY_VMA = "every-vma"
     #: Read lock throughout, as userfaultfd write-protect.
     READ_ONLY = "read-only"
+    #: Write lock to the end, but faults take the lock of their VMA (6.4 on): only those in a VMA of
+    #: the call, and those that fall back, are blocked.
+    PER_VMA = "per-vma"
     #: Cut K2: after the flush; nothing is left to gain.
     AFTER_FLUSH = "after-flush"
 
@@ -82,6 +85,7 @@ class Policy(Enum):
 #: The policies that are compared when none is named.
 STANDARD_POLICIES = (
     Policy.NONE, Policy.LAST_VMA, Policy.BEFORE_FLUSH, Policy.EVERY_VMA, Policy.READ_ONLY,
+    Policy.PER_VMA,
 )  # fmt: skip
 
 
@@ -429,13 +433,14 @@ class Scenario:
         return json.dumps(self.to_dict(), indent=2)
 
 
-def affected_share(scenario: Scenario) -> float:
+def affected_share(scenario: Scenario, policy: Policy = Policy.NONE) -> float:
     """Return the share of the faults that the call can block.
 
-    Up to 6.3 every fault takes mmap_lock. From 6.4 on a fault is blocked if it hits a VMA of the
-    call, or if it falls back to mmap_lock: the first touch of a fresh anonymous VMA.
+    Up to 6.3 every fault takes mmap_lock. With per-VMA locks, from 6.4 on or by `Policy.PER_VMA`, a
+    fault is blocked if it hits a VMA of the call, or if it falls back to mmap_lock: the first touch
+    of a fresh anonymous VMA.
     """
-    if not scenario.kernel.per_vma_lock:
+    if not scenario.kernel.per_vma_lock and policy is not Policy.PER_VMA:
         return 1.0
     q, fresh = scenario.faults.same_vma, scenario.faults.first_touch
     return q + (1.0 - q) * fresh

@@ -305,7 +305,7 @@ def hold_slopes(scenario: Scenario, policy: Policy) -> dict[str, dict[str, float
     until_flush = {n: divided[n][0] for n in divided if n in
                    ("find", "prepare", "step", "walk_start", "walk")}  # fmt: skip
     sections = call.vmas if policy is Policy.EVERY_VMA else 1
-    nu = affected_share(scenario) / max(faults.think_ns, 1.0) if blocked_leave else 0.0
+    nu = affected_share(scenario, policy) / max(faults.think_ns, 1.0) if blocked_leave else 0.0
     unblocked = 1.0
     if blocked_leave:
         held = hold(scenario, policy)
@@ -460,7 +460,7 @@ def _checked(
             expected="one of " + ", ".join(OUTPUTS),
         )
     if policy is None:
-        judged = predict(scenario, draws=1, levels=()).verdict.policy
+        judged = predict(scenario, draws=1, levels=(), solver="closed").verdict.policy
         policy = Policy(judged) if judged != "none" else CUTS[0]
     policy = Policy(policy)
     if policy is Policy.NONE and output == "net_gain":

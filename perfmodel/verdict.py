@@ -48,7 +48,12 @@ class Verdict:
     runs_to_detect : float
         Runs in each arm of a whole-program A/B test to see it, runs varying by 1 %.
     share_of_thread_time : float
-        Net gain over the time of all threads between two calls.
+        Net gain over the time of all threads between two calls; where there are fewer CPUs than
+        threads, the part of it that arrives as throughput.
+    realised : float
+        That part: 1 with a CPU for every thread.
+    ranking : tuple of (str, float)
+        All policies that apply and their net gain, ns a call, the best first.
     """
 
     answer: str
@@ -59,6 +64,8 @@ class Verdict:
     calls_to_detect: float = math.inf
     runs_to_detect: float = math.inf
     share_of_thread_time: float = math.nan
+    realised: float = 1.0
+    ranking: tuple[tuple[str, float], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -75,6 +82,10 @@ class Verdict:
             "calls_to_detect": known(self.calls_to_detect),
             "runs_to_detect": known(self.runs_to_detect),
             "share_of_thread_time": known(self.share_of_thread_time),
+            "realised_share": known(self.realised),
+            "ranking": [
+                {"policy": policy, "net_gain_ns_per_call": gain} for policy, gain in self.ranking
+            ],
         }
 
 
@@ -170,7 +181,10 @@ def judge(scenario: Scenario, results: tuple[PolicyResult, ...]) -> Verdict:
         nothing = "Nothing to compare: no policy but 'none' applies or can be predicted."
         return Verdict("unknown", "unknown", "none", nothing, best_safe)
     best = max(cuts, key=lambda r: r.net_gain[0])
+    ranking = sorted(known, key=lambda r: -r.net_gain[0])
     share = _share_of_thread_time(scenario, reference, best)
+    if math.isfinite(best.realised):
+        share *= best.realised
     runs = _runs_to_detect(share)
     if_safe = _classify(best, runs)
     answer = if_safe if best.safety.safe or if_safe == "unknown" else "unsafe"
@@ -178,12 +192,26 @@ def judge(scenario: Scenario, results: tuple[PolicyResult, ...]) -> Verdict:
         answer=answer,
         if_safe=if_safe,
         policy=best.policy.value,
-        sentence=_sentence(scenario, best, answer, if_safe, best_safe, share, runs),
+        sentence=_sentence(scenario, best, answer, if_safe, best_safe, share, runs)
+        + _ranked(ranking),
         best_safe_policy=best_safe,
         calls_to_detect=_calls_to_detect(scenario, reference, best),
         runs_to_detect=runs,
         share_of_thread_time=share,
+        realised=best.realised,
+        ranking=tuple((r.policy.value, float(r.net_gain[0])) for r in ranking),
     )
+
+
+def _ranked(ranking: list[PolicyResult]) -> str:
+    """Return all policies in the order of their net gain; those that gain the same stand together."""
+    groups: dict[str, list[str]] = {}
+    for result in ranking:
+        name = result.policy.value + ("" if result.safety.safe else " (unsafe)")
+        groups.setdefault(time_text(float(result.net_gain[0])), []).append(name)
+    return " Ranked by gain: " + "; ".join(
+        f"{', '.join(names)} {gain}" for gain, names in groups.items()
+    ) + "."  # fmt: skip
 
 
 def _sentence(
@@ -207,6 +235,12 @@ def _sentence(
         "unknown": "cannot be predicted",
     }[if_safe]
     would = {"pays": "pay", "costs": "cost", "lost in the noise": "be lost in the noise"}
+    if math.isfinite(best.realised) and best.realised < 1:
+        threads = (scenario.faults.threads or 0) + (scenario.writers.threads or 0)
+        gain += (
+            f" (of the throughput that this would be with a CPU for each of the {threads} threads,"
+            f" {100 * best.realised:.2g} % arrives on {scenario.cpus})"
+        )
     text = f"{what} on {scenario.kernel.release}: "
     if answer == "unsafe":
         text += (

@@ -176,7 +176,7 @@ def test_oversubscription_is_said(machine: Machine) -> None:
 
 def test_dataset_is_labelled(machine: Machine) -> None:
     data = _predict(machine, call=Call(pages=64)).to_dataset()
-    assert data.sizes == {"policy": 5, "draw": 40, "level": 3}
+    assert data.sizes == {"policy": 6, "draw": 40, "level": 3}
     assert data["net_gain"].attrs["units"] == "ns"
     assert float(data["shared"].sel(policy="none", draw=0)) == 0
     assert not bool(data["safe"].sel(policy="last-vma"))

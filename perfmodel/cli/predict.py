@@ -35,6 +35,15 @@ def command(
             help="Ask a second solver beside the closed form: chain or simulation.",
         ),
     ] = "",
+    solver: Annotated[
+        str,
+        typer.Option(
+            "--solver",
+            metavar="SOLVER",
+            help="Who answers the lock's question: auto (the closed form, and where its error is not"
+            " known the Markov chain or the simulation), closed, chain or simulation.",
+        ),
+    ] = "auto",
     brief: Annotated[
         bool, typer.Option("--brief", help="Only the verdict and the table of policies.")
     ] = False,
@@ -52,7 +61,12 @@ def command(
     scenario = scenario_from(typed)
     from perfmodel.prediction import predict
 
-    prediction = predict(scenario, draws=count)
+    try:
+        prediction = predict(scenario, draws=count, solver=solver)
+    except InputError as error:
+        if error.field == "solver":
+            raise InputError(error.what, field="--solver", expected=error.expected) from None
+        raise
     opinions = _opinions(scenario, check) if check else ()
     if as_json:
         checked = {"check": [o.to_dict() for o in opinions]} if check else {}

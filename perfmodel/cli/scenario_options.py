@@ -95,7 +95,7 @@ OPTIONS: tuple[Option, ...] = (
            " a profile's file. Default: the first shipped profile."),
     Option("--kernel", "kernel", _WHOLE, "Release whose rules hold, 5.10 or newer. Default: 5.11."),
     Option("--policy", "policies", _WHOLE, "Where the lock is downgraded: all, or some of none, last-vma,"
-           " before-flush, every-vma, read-only, after-flush, separated by commas. Default: all (of"
+           " before-flush, every-vma, read-only, per-vma, after-flush, separated by commas. Default: all (of"
            " break-even: the one that the verdict judges)."),
     Option("--scenario", "", _WHOLE, "A JSON file with all of it, as 'predict --json' repeats it under"
            " 'scenario' (its whole output will do); - is stdin. Options given besides override it."),

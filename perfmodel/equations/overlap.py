@@ -9,13 +9,15 @@ which loses no digits where the wake-up is short.
 
 from __future__ import annotations
 
+from sympy import Abs, Min, exp
+
 from perfmodel.equations.equation import declare
-from perfmodel.equations.special import Phi
+from perfmodel.equations.special import OneMinusExp, Phi
 from perfmodel.equations.symbols import symbol
 
-__all__ = ["OVERLAP", "OVERLAP_2"]
+__all__ = ["OVERLAP", "OVERLAP_2", "OVERLAP_HIT"]
 
-_s, _z = symbol("wake_latency"), symbol("think_writer")
+_s, _z, _nu = symbol("wake_latency"), symbol("think_writer"), symbol("nu")
 _SOURCE = "derivation in perfmodel.equations.overlap; rwsem_mark_wake, 5.11 to 6.18"
 _ASSUME = ("think times are exponential", "one wake-up, of constant length")
 
@@ -26,4 +28,10 @@ OVERLAP = declare(
 OVERLAP_2 = declare(
     "wake_overlap_2", r"\overline{((s-Z)^+)^2}", "ns^2", "second moment of the same wait",
     2 * _s**3 / _z * Phi(3, _s / _z), source=_SOURCE, assumptions=_ASSUME, valid="think_writer > 0",
+)  # fmt: skip
+OVERLAP_HIT = declare(
+    "overlap_hit", r"\overline{1-e^{-\nu(s-Z)^+}}", "1", "a thinking thread faults in that wait",
+    OneMinusExp(_nu * _s)
+    - _nu * _s * exp(-Min(_nu, 1 / _z) * _s) * Phi(1, Abs(_nu - 1 / _z) * _s),
+    source=_SOURCE, assumptions=_ASSUME, valid="think_writer > 0",
 )  # fmt: skip

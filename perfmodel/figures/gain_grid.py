@@ -155,16 +155,8 @@ def gain_at_rate(
     # An open stream that has more faults blocked at once than there are CPUs is no longer one: the
     # threads that would make the next faults are themselves asleep.
     outside = blocked > here.cpus
-    if here.writers.open:
-        for i, n in enumerate(pages):
-            point = at_point(scenario, n, rate)
-            central = {name: value[:1] for name, value in constants.items()}
-            for p in held:
-                one = hold(point, p, central)
-                outside[i] |= bool(solve(lock_question(point, one, central), levels=()).broken)
-    elif (here.writers.threads or 1) > 1:
-        # Several callers with a pause are taken as a stream, which is always outside.
-        outside[:] = True
+    for answer in answers.values():
+        outside |= ~answer.valid[first]
     return gain, share, outside
 
 

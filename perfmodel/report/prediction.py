@@ -127,21 +127,23 @@ def prediction_blocks(prediction: Prediction, *, brief: bool = False) -> list[Bl
 def _policies(prediction: Prediction) -> Table:
     columns = [
         Column("policy"), Column("safe"), Column("excl.", True), Column("shared", True),
-        Column("call", True), Column("wait", True), Column("p99", True), Column("blocked", True),
+        Column("wait", True), Column("p99", True), Column("blocked", True),
         Column("net gain [90 %]", True), Column("P(pays)", True),
     ]  # fmt: skip
-    return Table(
-        columns,
-        [_row(r) for r in prediction.results],
+    meaning = (
         "excl., shared: exclusive and shared hold of one call; wait, p99: mean and 99 % quantile over all faults,"
-        " blocked or not; blocked: share of them; net gain: thread time a call saves against none",
+        " blocked or not; blocked: share of them; net gain: thread time a call saves against none"
     )
+    if not prediction.scenario.faults.open:
+        columns.append(Column("faults/s", True))
+        meaning += "; faults/s: change of their number against none"
+    return Table(columns, [_row(r)[: len(columns)] for r in prediction.results], meaning)
 
 
 def _row(result: PolicyResult) -> list[Cell]:
     name = result.policy.value
     if result.reason:
-        return [name, Mark("n/a", "dim"), *[Mark("n/a", "dim")] * 8]
+        return [name, *[Mark("n/a", "dim")] * 9]
     held, answer = result.hold, result.answer
     safe = Mark("yes", "good") if result.safety.safe else Mark("NO", "bad")
     p99 = answer.wait_quantiles.get(0.99)
@@ -150,13 +152,21 @@ def _row(result: PolicyResult) -> list[Cell]:
         gain = Mark("reference", "dim")
     return [
         name, safe, time_with_spread(held.exclusive),
-        time_with_spread(held.shared), time_with_spread(held.call),
+        time_with_spread(held.shared),
         time_with_spread(answer.wait_mean),
         "n/a" if p99 is None else time_text(float(p99.reshape(-1)[0]), 2),
         share_text(float(answer.blocked_share.reshape(-1)[0])), gain,
         "" if result.policy is Policy.NONE
         else probability_text(result.p_pays, result.net_gain.size),
+        "" if result.policy is Policy.NONE else _change(float(result.throughput_gain[0])),
     ]  # fmt: skip
+
+
+def _change(relative: float) -> str:
+    """Write a relative change in per cent, with a sign; changes that nobody could see as none."""
+    if abs(relative) < 5e-5:
+        return "+-0"
+    return f"{100 * relative:+.2g} %" if abs(relative) < 0.1 else f"{100 * relative:+.0f} %"
 
 
 def _safety_lines(prediction: Prediction) -> list[str]:

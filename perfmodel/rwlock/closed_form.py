@@ -20,6 +20,7 @@ from perfmodel.equations.closed import closed_system
 from perfmodel.equations.drain import Moments, drain_open, drain_open_two_class
 from perfmodel.equations.overlap import OVERLAP, OVERLAP_2
 from perfmodel.equations.queue import Queue, fifo_queue, rwsem_queue
+from perfmodel.equations.woken import closed_system_woken
 from perfmodel.errors import InputError
 from perfmodel.region import Region
 from perfmodel.rwlock.lock import LEVELS, Answer, Lock
@@ -27,7 +28,7 @@ from perfmodel.rwlock.lock import LEVELS, Answer, Lock
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["any_woken", "solve"]
+__all__ = ["SEVERAL_SECTIONS", "any_woken", "solve", "woken_in_the_way"]
 
 #: Disciplines that a closed form answers.
 _KNOWN = ("rwsem", "fifo")
@@ -69,10 +70,15 @@ def solve(lock: Lock, levels: tuple[float, ...] = LEVELS) -> Answer:
     if lock.fault_threads is not None:
         if lock.io_share > 0:
             return _single_hold(lock, levels, threads=lock.fault_threads)
+        if lock.readers_sleep and lock.writer_threads == 1 and np.any(lock.wake_latency > 0):
+            return _closed_woken(lock, levels)
         return _closed(lock, levels)
     if lock.writer_rate is None and lock.writer_threads == 1:
         return _single_hold(lock, levels)
     return _queue(lock, levels)
+
+
+_NO_MEETING = "calls do not meet (calls that come at random may; one caller was assumed)"
 
 
 def _affected_think_rate(lock: Lock) -> Any:
@@ -119,7 +125,7 @@ def any_woken(sleepers: NDArray[np.float64], threads: int | None) -> NDArray[np.
 _CLOSE_CALLS = 0.05
 
 
-def _woken_in_the_way(lock: Lock, calls: NDArray[np.float64]) -> dict[str, Any]:
+def woken_in_the_way(lock: Lock, calls: NDArray[np.float64]) -> dict[str, Any]:
     """Say where calls follow each other so closely that woken faults still own the lock.
 
     rwsem grants the lock to a sleeper before it runs: the next caller waits for the wake-up, and
@@ -195,11 +201,11 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
         if lock.writer_rate is not None:
             busy = m * (system.writer_wait + lock.exclusive + lock.shared)
             think = np.maximum(1.0 / lock.writer_rate - busy, 0.0)
-    region = system.region.also(_woken_in_the_way(lock, system.call_rate))
+    region = system.region.also(woken_in_the_way(lock, system.call_rate))
     if lock.writer_rate is not None:
-        region &= Region.nowhere(
-            ["calls do not meet (calls that come at random may; one caller was assumed)"]
-        ).also({"the calls come no faster than the lock can serve them": think > 0})
+        region &= Region.nowhere([_NO_MEETING]).also(
+            {"the calls come no faster than the lock can serve them": think > 0}
+        )
     if writers > 1:
         region = region.also(
             {
@@ -233,6 +239,64 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
         fault_rate=_fault_rate(lock, wait_mean),
         call_rate=system.call_rate / m,
         solver="closed population, embedded binomial",
+        stated_error=system.stated_error,
+        region=region,
+    )
+
+
+def _closed_woken(lock: Lock, levels: tuple[float, ...]) -> Answer:
+    """Answer for one caller and a closed population whose woken faults own the lock before they run."""
+    n, m = lock.fault_threads, lock.sections
+    assert n is not None
+    nu, mu = _affected_think_rate(lock), 1.0 / np.asarray(lock.read_hold)
+    think = np.asarray(lock.writer_think, dtype=float) / m
+    region = Region()
+    rounds = 1
+    if lock.writer_rate is not None:
+        # An open stream that meets nobody else is a single caller who thinks the rest of the time.
+        rounds = 4
+        think = np.maximum(1.0 / (lock.writer_rate * m) - lock.exclusive - lock.shared, 0.0)
+    for _ in range(rounds):
+        system = closed_system_woken(
+            n, nu, mu, think, lock.exclusive, lock.shared, lock.wake_latency, lock.wake_serial
+        )
+        if lock.writer_rate is not None:
+            # What remains of a cycle of the given length once the caller has waited and held.
+            busy = system.cycle - think
+            think = np.maximum(1.0 / (lock.writer_rate * m) - busy, 0.0)
+    region = system.region
+    if lock.writer_rate is not None:
+        region &= Region.nowhere([_NO_MEETING]).also(
+            {"the calls come no faster than the lock can serve them": think > 0}
+        )
+    if m > 1:
+        region &= Region.nowhere([SEVERAL_SECTIONS])
+    wake_time = _wake(lock, system.blocked, n)
+    lost = system.blocked_time + wake_time
+    # A thread thinks, holds the lock, is blocked, or is on its way.
+    faults = (n * system.cycle - lost) / (lock.fault_think + np.asarray(lock.read_hold))
+    with np.errstate(all="ignore"):
+        share = np.clip(system.blocked / faults, 0.0, 1.0)
+        quantiles = {}
+        for level in levels:
+            inner = 1.0 - (1.0 - level) / np.where(share > 0, share, np.nan)
+            wait = blocked_quantile(
+                np.clip(inner, 0.0, 1.0 - 1e-12), lock.exclusive, system.acquire,
+                system.acquire_2, nu=nu, law="drain",
+            )  # fmt: skip
+            quantiles[level] = np.where(inner > 0, wait, 0.0)
+    blocked, wake_time = m * system.blocked, m * wake_time
+    return Answer(
+        acquire=m * system.acquire,
+        blocked=blocked,
+        blocked_time=m * system.blocked_time,
+        wake_time=wake_time,
+        wait_mean=lost / faults,
+        wait_quantiles=_with_wake(blocked, wake_time, quantiles),
+        blocked_share=share,
+        fault_rate=faults / system.cycle,
+        call_rate=1.0 / (m * system.cycle),
+        solver="closed population, one caller, woken faults own the lock",
         stated_error=system.stated_error,
         region=region,
     )
@@ -362,7 +426,7 @@ def _queue(lock: Lock, levels: tuple[float, ...]) -> Answer:
     else:
         calls = _closed_callers(lock, lambda c: rule(rate, m * c, mu, lock.exclusive, lock.shared))
     queue = rule(rate, m * calls, mu, lock.exclusive, lock.shared)
-    region = queue.region.also(_woken_in_the_way(lock, calls)).also(
+    region = queue.region.also(woken_in_the_way(lock, calls)).also(
         {
             "load below 0.1 (above it differences between policies are unreliable)": ~(
                 queue.load > 0.1

@@ -56,7 +56,7 @@ def safety(kernel: Kernel, call: Call, policy: Policy) -> Safety:
     policy : Policy
         Where the lock would be downgraded.
     """
-    if policy in (Policy.NONE, Policy.AFTER_FLUSH):
+    if policy in (Policy.NONE, Policy.AFTER_FLUSH, Policy.PER_VMA):
         return Safety(
             True, "no entry changes under the read lock", "write lock until after the flush"
         )

@@ -72,7 +72,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
     def __init__(self, state: ExplorerState) -> None:
         self.state = state
         self.pending = False
-        self.prediction: Prediction = predict(state.scenario, draws=1)
+        self.prediction: Prediction = predict(state.scenario, draws=1, solver="closed")
         self._generation = 0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -153,7 +153,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
     def _quick(self, change: Change) -> None:
         """Show the central estimate, and the curve if it is known."""
         if not change.plot:
-            self.prediction = predict(self.state.scenario, draws=1)
+            self.prediction = predict(self.state.scenario, draws=1, solver="closed")
         known = self._curves.get(self._curve_key())
         if known is not None:
             self._curve = known

@@ -28,7 +28,7 @@ def test_the_json_has_what_the_design_promises(cli: Cli) -> None:
     assert answer["schema"] == "perfmodel.prediction/1"
     assert {"name", "sha256"} <= answer["machine"].keys()
     assert [p["policy"] for p in answer["policies"]] == [
-        "none", "last-vma", "before-flush", "every-vma", "read-only",
+        "none", "last-vma", "before-flush", "every-vma", "read-only", "per-vma",
     ]  # fmt: skip
     for policy in answer["policies"]:
         assert policy.keys() >= POLICY_KEYS

@@ -51,7 +51,7 @@ def test_grid_is_the_prediction(
     gain, share, outside = gain_at_rate(scenario, policy, pages, 20_000.0, machine.draws(3))
     for i, n in enumerate(pages):
         point = at_point(scenario, n, 20_000.0)
-        asked = pm.predict(point.replace(policies=(Policy.NONE, policy)), draws=3)
+        asked = pm.predict(point.replace(policies=(Policy.NONE, policy)), draws=3, solver="closed")
         np.testing.assert_allclose(gain[i], asked[policy].net_gain, rtol=1e-6, atol=1e-6)
         assert share[i] == pytest.approx(asked.verdict.share_of_thread_time, rel=1e-6)
         if any(r.answer.broken for r in asked.results):
