@@ -7,14 +7,39 @@ from typing import Annotated, Any
 import typer
 
 from perfmodel.cli.output import JsonOption, bar, show, show_json
-from perfmodel.cli.scenario_options import scenario_from, with_scenario
+from perfmodel.cli.scenario_options import OPTIONS, scenario_from, with_scenario
 from perfmodel.cli.values import DRAWS, POINTS, help_text, number
 from perfmodel.errors import InputError
+from perfmodel.quantities import MACHINE, SCENARIO, STATE, Quantity
 
 NAME = "break-even"
+
+#: Options of a scenario that are numbers but have no range worth a sweep.
+_NOT_SWEPT = ("splits", "merges")
+
+
+def _named(declared: Quantity) -> str:
+    unit = "" if declared.unit in ("1", declared.name) else f" ({declared.unit})"
+    return declared.name.replace("_", "-") + unit
+
+
+_SWEPT = [
+    _named(SCENARIO[o.quantity]) for o in OPTIONS if o.quantity and o.quantity not in _NOT_SWEPT
+]
+_OVER = (
+    f"The parameter to vary over its typical range: {', '.join(_SWEPT)}; writer-share (calls over calls and"
+    " faults that take the lock); or a constant of the machine by its name, such as shootdown (ns)."
+)
 EPILOG = (
-    "Examples:\n\nperfmodel break-even --over pages --kernel 6.18 --same-vma 0.01 --points 13\n\n"
-    "perfmodel break-even --over fault-rate --policy last-vma --pages 16 --points 13"
+    "Constants of the machine, in ns: "
+    + ", ".join(name.replace("_", "-") for name in MACHINE)
+    + "; in pages: "
+    + ", ".join(name.replace("_", "-") for name in STATE)
+    + ".\n\nExamples:\n\n"
+    "perfmodel break-even --over pages --kernel 6.18 --same-vma 0.01 --points 13\n\n"
+    "perfmodel break-even --over fault-rate --policy last-vma --pages 16 --points 13\n\n"
+    "perfmodel break-even --over shootdown --preset mail --fault-rate 20 --remote-cpus 1 --points 13\n\n"
+    "perfmodel break-even --over writer-share --preset mail --points 13"
 )
 
 
@@ -22,15 +47,7 @@ EPILOG = (
 def command(
     typed: dict[str, Any],
     *,
-    over: Annotated[
-        str,
-        typer.Option(
-            "--over",
-            help="The parameter to vary over its typical range: pages, vmas, populated, remote-cpus,"
-            " fault-rate, fault-threads, fault-think-us, same-vma, first-touch, io-share, io-us,"
-            " writer-threads, writer-think-us, writer-rate or cpus.",
-        ),
-    ] = "pages",
+    over: Annotated[str, typer.Option("--over", help=_OVER, metavar="PARAMETER")] = "pages",
     points: Annotated[
         str, typer.Option("--points", help=help_text(POINTS), metavar="NUMBER")
     ] = "41",

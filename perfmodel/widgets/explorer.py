@@ -205,7 +205,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
 
         return break_even(
             self.state.scenario, self.state.over, policy=self.plotted, points=CURVE_POINTS,
-            draws=CURVE_DRAWS, progress=progress,
+            draws=CURVE_DRAWS, progress=progress, solver="closed",
         )  # fmt: skip
 
     def _keep(self, key: tuple[Any, ...], curve: BreakEven) -> None:

@@ -37,10 +37,10 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 _ANSWERS: dict[Any, Any] = {}
 
 
-def _predict(scenario: pm.Scenario, *, draws: int) -> Any:
-    key = scenario.to_json(), draws
+def _predict(scenario: pm.Scenario, *, draws: int, solver: str = "auto") -> Any:
+    key = scenario.to_json(), draws, solver
     if key not in _ANSWERS:
-        _ANSWERS[key] = pm.predict(scenario, draws=draws)
+        _ANSWERS[key] = pm.predict(scenario, draws=draws, solver=solver)
     return _ANSWERS[key]
 
 
