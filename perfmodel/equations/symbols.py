@@ -92,6 +92,7 @@ _DECLARED = (
     _time("per_page", r"\alpha", "shared time of one page", (1, 250)),
     _time("fixed_shared", r"\varphi", "shared time that does not grow with pages", (10, 5000)),
     _number("threads", "n", "threads that fault, or CPUs that use the line", (0.0, _INF)),
+    _number("running", "k", "threads that are not blocked", (0.0, _INF)),
     _number("io_share", "p_{io}", "share of the faults that wait for I/O under the lock", _UNIT,
             (1e-5, 0.1)),
     _number("in_service", "q_s", "probability that a thread is reading as the caller comes",

@@ -62,8 +62,8 @@ ASLEEP = declare(
 )  # fmt: skip
 
 _STATED = (
-    "one caller, woken faults own the lock: see the error map; mean wait 1 % median, and 10 % in the"
-    " worst of a hundred cases where valid"
+    "one caller, woken faults own the lock, where valid: mean wait 1 % median and 6 % in nineteen of"
+    " twenty cases, the caller's own wait 2 % and 13 %, the scatter of the simulations included"
 )
 
 
@@ -221,8 +221,8 @@ def closed_system_woken(
         region=Region(
             {
                 "the arguments are known": ~np.isnan(acquire + blocked),
-                "the wake-ups of one call are not spread out (paid one by one they take less than 5 %"
-                " of a wake-up, or the caller seldom comes back within one)": stagger <= 0.05 * s,
+                "the wake-ups of one call are not spread out (paid one by one they take less than 15 %"
+                " of a wake-up, or the caller seldom comes back within one)": stagger <= 0.15 * s,
                 "a wake-up is shorter than two think times of a fault, or the caller seldom comes back"
                 " within one": (think * s < 2) | (asleep < 0.3),
             }

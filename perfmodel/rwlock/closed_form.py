@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from perfmodel.equations.blocking import finite_blocking, open_blocking
 from perfmodel.equations.closed import closed_system
 from perfmodel.equations.drain import Moments, drain_open, drain_open_two_class
 from perfmodel.equations.overlap import OVERLAP, OVERLAP_2
+from perfmodel.equations.oversubscribed import STATED_ERROR as SLOWDOWN_ERROR
+from perfmodel.equations.oversubscribed import slowdown
 from perfmodel.equations.queue import Queue, fifo_queue, rwsem_queue
 from perfmodel.equations.woken import closed_system_woken
 from perfmodel.errors import InputError
@@ -65,6 +68,11 @@ def solve(lock: Lock, levels: tuple[float, ...] = LEVELS) -> Answer:
             field="discipline",
             expected=" or ".join(_KNOWN) + ", or the simulation (perfmodel.rwlock.simulate)",
         )
+    return _on_few_cpus(lock, _solve_unlimited(lock, levels))
+
+
+def _solve_unlimited(lock: Lock, levels: tuple[float, ...]) -> Answer:
+    """Answer as if every thread had a CPU."""
     if lock.affected == 0 or not np.any(lock.exclusive > 0):
         return _never_blocked(lock, levels)
     if lock.fault_threads is not None:
@@ -171,6 +179,47 @@ def _fault_rate(lock: Lock, wait_mean: NDArray[np.float64]) -> NDArray[np.float6
     return np.asarray(lock.fault_threads / (lock.fault_think + hold + wait_mean))
 
 
+def _on_few_cpus(lock: Lock, answer: Answer) -> Answer:
+    """Slow down the threads that share fewer CPUs than there are of them."""
+    if lock.cpus is None:
+        return answer
+    if lock.fault_threads is None or lock.writer_rate is not None:
+        raise InputError(
+            "a stream of faults or calls does not say how many threads share the CPUs", field="cpus",
+            expected="a closed population of faults and of callers",
+        )  # fmt: skip
+    everybody = lock.fault_threads + lock.writer_threads
+    if lock.cpus >= everybody:
+        return answer
+    m = lock.sections
+    one = slowdown(
+        lock.fault_threads, lock.cpus, _affected_think_rate(lock), 1.0 / (m * answer.call_rate),
+        answer.acquire / m, lock.exclusive, answer.blocked / m, answer.blocked_time / m,
+        lock.wake_latency if lock.readers_sleep else 0.0,
+    )  # fmt: skip
+    fault_rate, call_rate = answer.fault_rate / one.cycle, answer.call_rate / one.cycle
+    with np.errstate(all="ignore"):
+        longer = np.where(answer.blocked_time > 0, m * one.blocked_time / answer.blocked_time, 1.0)
+        wait = np.where(
+            fault_rate > 0, (m * one.blocked_time + answer.wake_time) * call_rate / fault_rate, 0.0
+        )
+    region = answer.region
+    if lock.writer_threads > 1:
+        region &= Region.nowhere(["one caller shares the CPUs with the faults (several do)"])
+    return replace(
+        answer,
+        acquire=m * one.acquire,
+        blocked_time=m * one.blocked_time,
+        wait_mean=wait,
+        wait_quantiles={q: longer * value for q, value in answer.wait_quantiles.items()},
+        fault_rate=fault_rate,
+        call_rate=call_rate,
+        solver=f"{answer.solver}; {everybody} threads on {lock.cpus} CPUs",
+        stated_error=f"{answer.stated_error}; {SLOWDOWN_ERROR}",
+        region=region,
+    )
+
+
 def _with_wake(
     blocked: NDArray[np.float64], wake_time: NDArray[np.float64],
     quantiles: Mapping[float, NDArray[np.float64]],
@@ -206,13 +255,22 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
         region &= Region.nowhere([_NO_MEETING]).also(
             {"the calls come no faster than the lock can serve them": think > 0}
         )
+    acquire = system.writer_wait
     if writers > 1:
+        busy = system.acquire + lock.exclusive + lock.shared
+        # The machine repairman's service is exponential; of a hold that varies less, a caller that
+        # comes in the middle meets less: (1 + cv^2)/2 of its mean, as in M/G/1.
+        varies = (system.acquire_2 - system.acquire**2) / np.maximum(busy, 1e-300) ** 2
+        acquire = system.acquire + 0.5 * (1 + varies) * (system.writer_wait - system.acquire)
         region = region.also(
             {
+                "several callers wait for the lock or hold it less than 15 % of the time": ~(
+                    system.call_rate * busy > 0.15
+                ),
                 "several callers come with a shared part no longer than the exclusive one (a fault"
                 " queues behind the caller who waits for another's shared part to end)": ~(
                     lock.shared > lock.exclusive
-                )
+                ),
             }
         )
     if m > 1:
@@ -229,7 +287,7 @@ def _closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
     }
     wait_mean = share * each
     return Answer(
-        acquire=m * system.writer_wait,
+        acquire=m * acquire,
         blocked=blocked,
         blocked_time=blocked_time,
         wake_time=wake_time,
@@ -303,18 +361,29 @@ def _closed_woken(lock: Lock, levels: tuple[float, ...]) -> Answer:
 
 
 def _with_overlap(
-    lock: Lock, drain: Moments, blocked: NDArray[np.float64], threads: int | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Moments of the caller's wait with the faults in it that the call before has woken."""
-    if not lock.readers_sleep:
-        return drain.mean, drain.second
+    lock: Lock, drain: Moments, rate: Any, threads: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Moments of the caller's wait with the faults in it that the call before has woken.
+
+    Whether a call meets them depends on whether the one before woke anybody, which depends on the
+    same of the one before that: the third result is the share of calls that come so soon.
+    """
     think = np.asarray(lock.writer_think, dtype=float)
     if lock.writer_rate is not None:
-        think = np.full_like(blocked, 1.0 / lock.writer_rate if lock.writer_rate > 0 else math.inf)
-    known = {"wake_latency": lock.wake_latency, "think_writer": np.maximum(think, 1e-6)}
-    woken = any_woken(blocked, threads)
-    one, two = woken * OVERLAP(**known), woken * OVERLAP_2(**known)
-    return drain.mean + one, drain.second + two + 2 * drain.mean * one
+        think = np.full_like(
+            lock.exclusive, 1.0 / lock.writer_rate if lock.writer_rate else math.inf
+        )
+    left = np.maximum(np.asarray(lock.wake_latency, dtype=float) - lock.shared, 0.0)
+    known = {"wake_latency": left, "think_writer": np.maximum(think, 1e-6)}
+    one, two = OVERLAP(**known), OVERLAP_2(**known)
+    window = drain.mean + lock.exclusive
+    first = any_woken(rate * window, threads)
+    again = any_woken(rate * (window + one), threads)
+    with np.errstate(all="ignore"):
+        woken = np.where(first > 0, first / (first + 1.0 - again), 0.0)
+    one, two = woken * one, woken * two
+    soon = woken * -np.expm1(-left / known["think_writer"])
+    return drain.mean + one, drain.second + two + 2 * drain.mean * one, soon
 
 
 def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = None) -> Answer:
@@ -337,15 +406,34 @@ def _single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = No
         else drain_open(rate, mu)
     )
     wait, wait_2 = drain.mean, drain.second
-    # Where nobody sleeps nobody is woken: the first pass is the answer.
-    for _ in range(4 if lock.readers_sleep else 1):
-        # Each pass counts the faults that the longer wait blocks besides; the gain is small.
-        one = (
-            open_blocking(rate, lock.exclusive, wait, wait_2)
-            if threads is None
-            else finite_blocking(threads, nu, lock.exclusive, wait, wait_2)
+    if lock.readers_sleep:
+        wait, wait_2, woken = _with_overlap(lock, drain, rate, threads)
+    one = (
+        open_blocking(rate, lock.exclusive, wait, wait_2)
+        if threads is None
+        else finite_blocking(threads, nu, lock.exclusive, wait, wait_2)
+    )
+    if lock.readers_sleep:
+        # What the waker pays for each is what spreads the wake-ups out.
+        paid = woken * lock.wake_serial * one.blocked
+        region = region.also(
+            {
+                "the wake-ups of one call are not spread out (paid one by one they take less than 15 %"
+                " of a wake-up)": paid <= 0.15 * np.asarray(lock.wake_latency),
+                "a wake-up blocks few faults besides (those that it does lengthen the next)": rate
+                * (wait - drain.mean)
+                <= 1.0,
+            }
         )
-        wait, wait_2 = _with_overlap(lock, drain, one.blocked, threads)
+    if lock.io_share > 0:
+        region = region.also(
+            {
+                "fewer than 0.2 faults are in I/O under the lock at a time": np.full_like(
+                    lock.exclusive, rate * lock.io_share * lock.io_time
+                )
+                < 0.2
+            }
+        )
     blocked, blocked_time = m * one.blocked, m * one.time
     wake_time = m * _wake(lock, one.blocked, threads)
     busy = m * (wait + lock.exclusive + lock.shared)
