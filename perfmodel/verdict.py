@@ -249,6 +249,8 @@ def _sentence(
         )
     else:
         text += f"the {best.policy.value} downgrade {verb}: {gain}"
+        if scenario.call.operation == "mprotect":
+            text += ". It is not what mprotect does; nobody in the model of the stale TLB breaks it"
     if if_safe == "lost in the noise" and math.isfinite(runs):
         text += f"; an A/B test would need {_round(runs)} runs an arm to see it"
     if best_safe != best.policy.value:

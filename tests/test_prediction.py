@@ -53,8 +53,14 @@ def test_no_shared_part_is_pure_cost(
         result = prediction[policy]
         assert (result.net_gain < 0).all()
         assert result.p_pays == 0
-        assert result.safety.safe  # nothing changes, so nothing is stale
-    assert prediction.verdict.answer == "costs"
+        if call.transition == "same-flags" or prediction.scenario.kernel.version >= (5, 19):
+            assert result.safety.safe
+    # A fault may map a page between the cut and the walk, so giving rights is not safe before 5.19.
+    verdict = prediction.verdict
+    assert verdict.if_safe == "costs"
+    assert verdict.answer == (
+        "costs" if prediction[Policy(verdict.policy)].safety.safe else "unsafe"
+    )
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

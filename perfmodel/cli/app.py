@@ -20,6 +20,7 @@ from perfmodel.cli import (
     predict,
     read,
     report,
+    safety,
     sensitivity,
     simulate,
 )
@@ -68,7 +69,7 @@ def _root(
 
 app.callback(help=paragraphs(_root))(_root)
 
-for _verb in (predict, break_even, sensitivity, simulate, claims, measure, read, calibrate,
+for _verb in (predict, break_even, sensitivity, simulate, claims, safety, measure, read, calibrate,
               figures, report):  # fmt: skip
     app.command(_verb.NAME, help=paragraphs(_verb.command), epilog=_verb.EPILOG)(_verb.command)
 app.add_typer(machine.app, name="machine")

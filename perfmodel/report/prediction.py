@@ -16,6 +16,7 @@ from perfmodel.report.numbers import (
     time_with_spread,
 )
 from perfmodel.scenario import Policy
+from perfmodel.stale_tlb import SCOPE
 
 if TYPE_CHECKING:
     from perfmodel.machine import Machine
@@ -91,7 +92,7 @@ def verdict_text(verdict: Verdict) -> Text:
     if verdict.answer == "unknown":
         return Text("UNKNOWN: this cannot be predicted", "bad")
     return Text(
-        f"SAFE, {verdict.answer.upper()}: {verdict.policy}",
+        f"NOBODY MODELLED BREAKS IT, {verdict.answer.upper()}: {verdict.policy}",
         "good" if verdict.answer == "pays" else "strong",
     )
 
@@ -176,10 +177,11 @@ def _safety_lines(prediction: Prediction) -> list[str]:
         if result.policy is not Policy.NONE and not result.reason:
             s = result.safety
             groups.setdefault((s.safe, s.reason, s.basis), []).append(result.policy.value)
-    return [
+    lines = [
         f"{', '.join(names)}: {'safe' if safe else 'UNSAFE'}: {reason} ({basis})."
         for (safe, reason, basis), names in sorted(groups.items(), key=lambda item: item[0][0])
     ]
+    return [*lines, f"Safe means that nobody in the model breaks it: {SCOPE}."]
 
 
 def _account(prediction: Prediction) -> Table:

@@ -1,5 +1,11 @@
-"""Is the downgrade safe? The rule about stale TLB entries, as a table."""
+"""Is the downgrade safe? Every interleaving of one page-table entry, explored, and what follows.
 
-from perfmodel.stale_tlb.rules import Safety, safety
+`boundary` is the table of cells (call, cut, guard, transition, era) and who breaks each; `rules`
+looks a call up in it. Below them: `state` and `program` say what a state and an actor are,
+`actors/` holds the threads and CPUs, `eras` the rules of the kernel, `invariants` what must not
+happen, `search` the breadth-first search, `schedule` a counterexample in words.
+"""
 
-__all__ = ["Safety", "safety"]
+from perfmodel.stale_tlb.rules import REVOKING, SCOPE, Safety, guarded_safety, safety
+
+__all__ = ["REVOKING", "SCOPE", "Safety", "guarded_safety", "safety"]

@@ -28,10 +28,12 @@ def test_without_a_wake_up_it_is_the_closed_system(
 ) -> None:
     woken = closed_system_woken(n, 1 / think, 1 / READ, caller, exclusive, shared, 0.0)
     plain = closed_system(n, 1 / think, 1 / READ, caller, exclusive, shared, quantiles=())
-    # The one tells apart the calls after which nobody was woken, the other does not.
-    assert woken.blocked == pytest.approx(plain.blocked_per_call, rel=0.03)
-    assert woken.blocked_time == pytest.approx(plain.blocked_time_per_call, rel=0.05)
-    assert 1 / woken.cycle == pytest.approx(plain.call_rate, rel=0.03)
+    # The one tells apart the calls after which nobody was woken, the other does not: that shows where
+    # the caller comes back before the readers have gone.
+    rel = 0.02 if caller > 10 * READ else 0.1
+    assert woken.blocked == pytest.approx(plain.blocked_per_call, rel=rel)
+    assert woken.blocked_time == pytest.approx(plain.blocked_time_per_call, rel=2 * rel)
+    assert 1 / woken.cycle == pytest.approx(plain.call_rate, rel=rel)
 
 
 def test_a_wake_up_that_ends_before_the_caller_comes_back_costs_only_itself() -> None:

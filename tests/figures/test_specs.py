@@ -193,7 +193,7 @@ def test_captions_contain_the_numbers(
     text = kind.caption(spec)
     wanted = {
         "break_even_map": lambda: [us_text(m.gain) for p in spec.panels for m in p.marks]
-        + ["It is not: between the change", "0.4 %"],
+        + ["It is not: under the read lock", "0.4 %"],
         "hold_phases": lambda: [us_text(b.exclusive) for b in spec.bars
                                 if (b.operation, b.policy) == ("mprotect", Policy.NONE)]
         + ["unsafe"],

@@ -1,0 +1,1 @@
+"""The threads and CPUs of a question, one module a kind."""
