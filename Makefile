@@ -54,7 +54,7 @@ measure: $(VENV)/installed
 	@mkdir -p $(OUT)
 	$(BIN)/perfmodel measure -o $(OUT)/measured.json
 
-figures: $(VENV)/installed
+figures: $(VENV)/installed-simulate
 	@mkdir -p $(OUT)
 	$(BIN)/perfmodel figures --machine $(MACHINE) --data $(DATA)/run-1.json -o $(OUT)/figures
 

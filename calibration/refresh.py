@@ -27,6 +27,7 @@ from perfmodel.readers import read
 from perfmodel.readers.bench_json import companion_trace
 from perfmodel.report.claims import claims_markdown
 from perfmodel.report.numbers import time_text
+from perfmodel.report.pictures import caption
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "xeon-vm-6.18"
@@ -34,6 +35,7 @@ RUNS = ROOT / "calibration" / "data" / NAME
 PROFILE = ROOT / "calibration" / "profiles" / f"{NAME}.json"
 PICTURES = ROOT / "notebooks" / "figures"
 README = ROOT / "README.md"
+PAGE = ROOT / "notebooks" / "when-this-model-is-wrong.md"
 DESCRIPTION = "2-vCPU Intel Xeon (KVM guest), Linux 6.18.44, recorded 23 November 2026"
 
 
@@ -62,6 +64,36 @@ def _draw() -> None:
                    "--data", str(RUNS / "run-2.json.trace.txt.gz"), "--format", "png", "-o", folder)  # fmt: skip
         for picture in sorted(Path(folder).glob("*.png")):
             shutil.copy(picture, PICTURES / picture.name)
+        captions = {p.stem: caption(p) for p in Path(folder).glob("*.png")}
+    PAGE.write_text(_page(PAGE.read_text(), captions))
+
+
+def _section(text: str, name: str, content: str) -> str:
+    """Put content between the marks of a generated section."""
+    return re.sub(
+        rf"<!-- generated: {re.escape(name)} -->.*?(<!-- end -->)",
+        lambda m: f"<!-- generated: {name} -->\n\n{content}\n\n{m[1]}", text, flags=re.DOTALL,
+    )  # fmt: skip
+
+
+def _page(text: str, captions: dict[str, str]) -> str:
+    """Return the page of failures with every caption and table made anew."""
+    for name, said in captions.items():
+        text = _section(text, f"caption {name}", said)
+    return _section(text, "error map", _error_map())
+
+
+def _error_map() -> str:
+    table = pd.read_csv(ROOT / "calibration" / "agreement" / "error_map.csv")
+    rows = []
+    for (group, valid), some in table.groupby(["group", "valid"], sort=False):
+        by = some.set_index("quantity")
+        rows.append(
+            [group.replace("-", " "), "yes" if valid else "no", str(int(by.points.max())),
+             *(" / ".join(f"{100 * by.loc[q, c]:.2g}" for c in ("p50", "p95", "max"))
+               if q in by.index else "" for q in ("wait_mean", "p99", "acquire", "fault_rate"))]
+        )  # fmt: skip
+    return _table(rows, ["questions", "inside", "points", "mean wait", "p99", "caller's wait", "faults/s"])
 
 
 def _table(rows: list[list[str]], head: list[str]) -> str:
@@ -135,11 +167,7 @@ def _filled(text: str) -> str:
 
     text = re.sub(r"```console\n\$ (perfmodel [^\n]*)\n.*?```", run, text, flags=re.DOTALL)
     for name, make in (("claims", _claims), ("held-out", _held_out), ("natural", _natural)):
-        text = re.sub(
-            rf"<!-- generated: {name} -->.*?(<!-- end -->)",
-            lambda m, name=name, make=make: f"<!-- generated: {name} -->\n\n{make()}\n\n{m[1]}",
-            text, flags=re.DOTALL,
-        )  # fmt: skip
+        text = _section(text, name, make())
     return text
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from perfmodel.equations.equation import Equation
 from perfmodel.hold import hold
 from perfmodel.prediction import lock_question, predict
-from perfmodel.rwlock.closed_form import _affected_think_rate
+from perfmodel.rwlock.terms import affected_think_rate
 from perfmodel.scenario import Policy, Scenario, affected_share
 
 __all__ = ["CHECKS", "SMALL", "Parts", "conditions", "parts_of"]
@@ -113,7 +113,7 @@ def parts_of(scenario: Scenario, policy: Policy, solver: str) -> Parts:
     return Parts(
         scenario=scenario,
         lambda_r=faults * affected_share(scenario),
-        nu=math.nan if threads is None else first(_affected_think_rate(lock)),
+        nu=math.nan if threads is None else first(affected_think_rate(lock)),
         window=first(after.answer.acquire) + first(after.hold.exclusive),
         shared=first(after.hold.shared),
         cost=max(more + transfer, 0.0),

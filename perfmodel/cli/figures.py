@@ -26,6 +26,11 @@ def command(
     formats: Annotated[
         str, typer.Option("--format", help="Some of svg, pdf, png, separated by commas.")
     ] = "svg,pdf,png",
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="One figure by its name; may be repeated."
+                     " Default: all."),
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option("--data", metavar="FILE", help="A measured run or a folder of them, to draw"
@@ -54,6 +59,7 @@ def command(
             table=read(data) if data else None,
             held_out=read(held_out) if held_out else None,
             formats=wanted,
+            only=only,
             progress=tell,
         )
     note(f"{len(paths)} files in {output}")

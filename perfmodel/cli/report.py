@@ -71,9 +71,11 @@ def command(
         later = read(held_out) if held_out else None
         pictures: list[Path] = []
         if figures:
+            from perfmodel.figures import FIGURES
+
             pictures = write_figures(
                 profile, output.with_name(f"{output.stem}-figures"), table=table, held_out=later,
-                formats=("svg",), progress=tell,
+                formats=("svg",), only=[k.name for k in FIGURES], progress=tell,
             )  # fmt: skip
         blocks = whole_report(
             profile, table=table, held_out=later, pictures=pictures, beside=output.parent,

@@ -159,6 +159,7 @@ def closed_system(
     quantiles: tuple[float, ...] = (0.5, 0.9, 0.99),
     think_law: str = "exponential",
     of_blocked: bool = True,
+    stages: int | None = None,
 ) -> ClosedSystem:
     """Solve the closed system of n faulting threads and a writer.
 
@@ -171,7 +172,8 @@ def closed_system(
     think_writer : array_like
         Time of one writer between two calls, ns.
     exclusive, shared : array_like
-        Hold for writing and then for reading, ns, constants. No downgrade: all in `exclusive`.
+        Hold for writing and then for reading, ns, constants unless `stages` are given. No downgrade:
+        all in `exclusive`.
     writers : array_like
         Writing threads. More than one are taken as a single writer whose think time gives the
         calls of a machine-repairman model of m writers.
@@ -181,6 +183,10 @@ def closed_system(
         Whether to give the quantiles of the blocked faults beside those of all.
     think_law : {"exponential", "constant"}
         Law of the writer's think time.
+    stages : int, optional
+        Both holds are Erlang with so many stages, as those of
+        :func:`perfmodel.rwlock.markov.solve_chain`; 1: exponential. Quantiles are then NaN: the drain
+        and such a hold have no common closed law.
 
     Returns
     -------
@@ -191,8 +197,10 @@ def closed_system(
     ------
     InputError
         If an argument is out of its domain, the shapes do not broadcast, a level is not in (0, 1),
-        or the law is unknown.
+        the law is unknown, or there are less than 1 stages.
     """
+    if stages is not None and stages < 1:
+        raise InputError(f"{stages} stages", field="stages", expected="at least 1")
     if think_law not in ("exponential", "constant"):
         raise InputError(
             f"{think_law!r} is no law", field="think_law", expected="'exponential' or 'constant'"
@@ -219,11 +227,11 @@ def closed_system(
         for _ in range(400):
             if np.any(m > 1):
                 z = _think_together(m, z_one, d + r + drain_threads(n, rate, q).mean)
-            keep = np.exp(-total * r) * (
+            keep = _relaxed(total, r, stages) * (
                 1 / (1 + z * total) if think_law == "exponential" else np.exp(-total * z)
             )
             rest = w * still_draining(n[..., None], q[..., None], u)
-            state = _drain_blocking(n, think, d, y, rest)
+            state = _drain_blocking(n, think, d, y, rest, stages)
             end = np.where(n > 0, state.blocked / np.where(n > 0, n, 1.0), 0.0)
             new = np.clip(at_rest + (end - at_rest) * keep, 0.0, 1.0)
             change = float(np.max(np.nan_to_num(np.abs(new - q), nan=0.0), initial=0.0))
@@ -232,7 +240,7 @@ def closed_system(
             if change < 1e-13:
                 break
         rest = w * still_draining(n[..., None], q[..., None], u)
-        state = _drain_blocking(n, think, d, y, rest)
+        state = _drain_blocking(n, think, d, y, rest, stages)
         drain = drain_threads(n, rate, q)
         z = _think_together(m, z_one, d + r + drain.mean)
         cycle = z + drain.mean + d + r
@@ -244,7 +252,10 @@ def closed_system(
         p_blocked = state.blocked / per_call
         over_all: dict[float, FloatArray] = {}
         over_blocked: dict[float, FloatArray] = {}
-        if quantiles:
+        if quantiles and stages is not None:
+            over_all = dict.fromkeys(quantiles, np.full(cycle.shape, np.nan))
+            over_blocked = dict(over_all) if of_blocked else {}
+        elif quantiles:
             tail = _Tail(n, think, rate, q, d)
             for level in quantiles:
                 beyond = (1 - level) * per_call
@@ -283,6 +294,13 @@ def closed_system(
             }
         ),
     )
+
+
+def _relaxed(total: FloatArray, shared: FloatArray, stages: int | None) -> FloatArray:
+    """Return E exp(-total R): what the tail leaves of a thread's state."""
+    if stages is None:
+        return np.exp(-total * shared)
+    return np.asarray(np.exp(-stages * np.log1p(total * shared / stages)))
 
 
 def _think_together(m: FloatArray, think: FloatArray, busy: FloatArray) -> FloatArray:

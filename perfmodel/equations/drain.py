@@ -22,7 +22,18 @@ import numpy as np
 from scipy import special as sc
 
 from perfmodel.equations.equation import FloatArray, declare, together
-from perfmodel.equations.special import Ein, Ein2, Harmonic, harmonic, log_excess, phi
+from perfmodel.equations.reads import READS, REST, regular
+from perfmodel.equations.special import (
+    Ein,
+    Ein2,
+    Harmonic,
+    LogExcessRatio,
+    LogRatio,
+    Phi,
+    harmonic,
+    log_excess,
+    phi,
+)
 from perfmodel.equations.symbols import symbol
 from perfmodel.errors import InputError
 
@@ -71,6 +82,23 @@ DRAIN_IO = declare(
 DRAIN_IO_2 = declare(
     "drain_io_2", "E\\,V_0^2", "ns^2", "second moment of the drain with rare faults with I/O",
     2 * Ein2(_lam * (1 - _p) / _mu) / _mu**2 + 2 * _lam * _p * _tau**3, **_rare,
+)  # fmt: skip
+#: An exclusive part of k stages, by its transform at the rate of faults.
+_z = symbol("nu") * symbol("exclusive") / symbol("hold_stages")
+_like = symbol("exclusive") * LogRatio(_z)
+_erlang: dict[str, Any] = {
+    "source": "Laplace transform of an Erlang time, (1 + nu D/k)^-k",
+    "assumptions": ("the exclusive part is Erlang with k stages", "think times are exponential"),
+    "valid": "nu > 0",
+}
+ERLANG_HOLD = declare(
+    "erlang_hold", r"\tilde D", "ns", "constant hold that a thinking thread meets as often",
+    _like, **_erlang,
+)  # fmt: skip
+ERLANG_TIME = declare(
+    "erlang_blocked_time", r"E\,g(D)", "ns", "mean blocked time of one thinking thread",
+    symbol("nu") * (symbol("exclusive") ** 2 / symbol("hold_stages") * LogExcessRatio(_z)
+                    + _like**2 * Phi(2, symbol("nu") * _like)), **_erlang,
 )  # fmt: skip
 
 
@@ -146,7 +174,7 @@ def drain_open_two_class(lambda_r: Any, mu: Any, io_share: Any, io_time: Any) ->
     io_share : array_like
         Share of the faults that wait for I/O.
     io_time : array_like
-        Mean hold of those, ns, exponential.
+        Mean time of that I/O, ns, exponential; it comes on top of the minor hold.
 
     Returns
     -------
@@ -158,18 +186,14 @@ def drain_open_two_class(lambda_r: Any, mu: Any, io_share: Any, io_time: Any) ->
     InputError
         If an argument is out of its domain or the shapes do not broadcast.
     """
-    g = together(lambda_r=lambda_r, mu=mu, io_share=io_share, io_time=io_time)
-    lam, rate, p, tau = g["lambda_r"], g["mu"], g["io_share"], g["io_time"]
+    g = regular(together(lambda_r=lambda_r, mu=mu, io_share=io_share, io_time=io_time))
+    lam, hold, p, tau = g["lambda_r"], 1.0 / g["mu"], g["io_share"], g["io_time"]
     with np.errstate(all="ignore"):
-        hold = 1.0 / rate
-        short = np.where(p > 0, np.minimum(hold, np.where(tau > 0, tau, hold)), hold)
+        short, long = np.minimum(hold, tau), np.where(p > 0, np.maximum(hold, tau), hold)
         # Linear beyond the longer of the two, logarithmic over all scales below.
-        long = np.where(p > 0, np.maximum(hold, tau), hold)
         x, w = _nodes(long, long / short, np.log1p(lam * long), 2 * _NODES)
-        minor = (lam * (1 - p) * hold)[..., None] * np.exp(-x / hold[..., None])
-        io_x = np.where(tau > 0, tau, 1.0)[..., None]
-        major = (lam * p * tau)[..., None] * np.exp(-x / io_x)
-        left = -np.expm1(-(minor + major))
+        rest = REST(window=x, **{k: g[k][..., None] for k in READS})
+        left = -np.expm1(-lam[..., None] * rest)
         return Moments((left * w).sum(-1), 2 * (left * x * w).sum(-1))
 
 
@@ -257,12 +281,23 @@ def blocked_while_draining(
 
 
 def _drain_blocking(
-    n: FloatArray, nu: FloatArray, hold: FloatArray, y: FloatArray, rest: FloatArray
+    n: FloatArray,
+    nu: FloatArray,
+    hold: FloatArray,
+    y: FloatArray,
+    rest: FloatArray,
+    stages: int | None = None,
 ) -> DrainBlocking:
     """Integrate: `rest` holds weights times the threads still draining at y."""
     rate = nu[..., None]
+    if stages is None:
+        own = n * nu * hold**2 * phi(2, nu * hold)
+    else:
+        own = n * ERLANG_TIME(nu=nu, exclusive=hold, hold_stages=stages)
+        # From here on only E exp(-nu X) counts, and a constant has it too.
+        hold = ERLANG_HOLD(nu=nu, exclusive=hold, hold_stages=stages)
     z = rate * (hold[..., None] + y)
-    time = n * nu * hold**2 * phi(2, nu * hold) - (np.expm1(-z) * rest).sum(-1)
+    time = own - (np.expm1(-z) * rest).sum(-1)
     blocked = -n * np.expm1(-nu * hold) + (rate * np.exp(-z) * rest).sum(-1)
     return DrainBlocking(time, blocked)
 

@@ -12,8 +12,9 @@ expectations over the time of the unlimited system. Where even the blocked leave
 than there are CPUs, :math:`\sigma` is linear and the mean of *B* is all that is needed.
 
 In between, the number blocked within one call is taken as its mean at each moment of the mean window,
-and as one more than the mean of the others where a blocked thread looks at it: threads fault at rate :math:`\nu` while the caller drains the readers and holds the lock for writing,
-and those that sleep leave their CPU for one wake-up more.
+and as one more than the mean of the others where a blocked thread looks at it: threads fault at rate
+:math:`\nu` while the caller drains the readers and holds the lock for writing, and those that sleep
+leave their CPU for one wake-up more.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def slowdown(
         stretched = (inside + outside) / (np.minimum(window, whole) + rest)
         # Seen by one that is blocked, the others are blocked independently of it.
         beside = SLOWNESS(
-            running=np.maximum(n + caller - 1.0 - (n - 1.0) * many / np.maximum(n, 1.0), 0.0), cpus=c
+            running=np.maximum(n + caller - 1.0 - (n - 1.0) * many / np.maximum(n, 1.0), 0.0),
+            cpus=c,
         )
         blocked_for = (many * beside * weights).sum(axis=-1)
         first = (slow * weights)[..., : _NODES.size].sum(axis=-1)

@@ -13,20 +13,36 @@ from __future__ import annotations
 
 from perfmodel.figures import (
     break_even_map,
+    closed_form_errors,
+    extrapolation,
+    few_cpus,
+    hold_law,
     hold_phases,
     measured_against_predicted,
     natural_experiment,
+    near_saturation,
+    textbook_rule,
 )
 from perfmodel.figures.kind import Inputs, Kind
 from perfmodel.figures.style import FORMATS, new_figure, render
 from perfmodel.figures.writing import write_all
 
-__all__ = ["FIGURES", "FORMATS", "Inputs", "Kind", "new_figure", "render", "write_all"]
+__all__ = ["FAILURES", "FIGURES", "FORMATS", "Inputs", "Kind", "new_figure", "render", "write_all"]
 
-#: In the order of the write-up.
+#: Of a machine, in the order of the write-up.
 FIGURES: tuple[Kind, ...] = (
     hold_phases.FIGURE,
     natural_experiment.FIGURE,
     break_even_map.FIGURE,
     measured_against_predicted.FIGURE,
+)
+
+#: Where the models are wrong, whatever the machine; in the order of the page that shows them.
+FAILURES: tuple[Kind, ...] = (
+    textbook_rule.FIGURE,
+    near_saturation.FIGURE,
+    hold_law.FIGURE,
+    few_cpus.FIGURE,
+    extrapolation.FIGURE,
+    closed_form_errors.FIGURE,
 )

@@ -16,6 +16,7 @@ from perfmodel.figures.style import (
     PAGE,
     VERMILLION,
     evidence,
+    headline,
     provenance,
     styled,
     us_text,
@@ -257,7 +258,6 @@ def draw(spec: Spec, figure: Figure) -> None:
     figure : Figure
         Cleared first.
     """
-    figure.clear()
     axes = figure.subplots(1, len(spec.panels), sharey=True, squeeze=False)[0]
     filled = [_draw_panel(a, p, spec.visible) for a, p in zip(axes, spec.panels, strict=True)]
     axes[0].set_ylabel("faults of the whole process per second")
@@ -266,7 +266,7 @@ def draw(spec: Spec, figure: Figure) -> None:
         bar = figure.colorbar(shown, ax=list(axes), aspect=30, pad=0.01, ticks=np.log10(LEVELS))
         bar.ax.set_yticklabels([f"{100 * v:g} %" for v in LEVELS])
         bar.set_label("gain as a share of the process's thread time")
-    figure.suptitle(title(spec), x=0.01, ha="left")
+    headline(figure, title(spec))
 
 
 def title(spec: Spec) -> str:

@@ -19,6 +19,7 @@ from perfmodel.figures.style import (
     VERMILLION,
     evidence,
     files_of,
+    headline,
     pooled,
     provenance,
     styled,
@@ -299,7 +300,6 @@ def draw(spec: Spec, figure: Figure) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    figure.clear()
     columns = min(2, len(spec.panels))
     grid = figure.subplots(math.ceil(len(spec.panels) / columns), columns, squeeze=False)
     for k, axes in enumerate(grid.flat):
@@ -326,7 +326,7 @@ def draw(spec: Spec, figure: Figure) -> None:
         "Tall: write lock, faults are blocked. Low: read lock or none, faults go on."
         f" {spec.remote_cpus:g} other CPU runs the process."
     )
-    figure.suptitle(title(spec) + "\n", x=0.01, ha="left")
+    headline(figure, title(spec) + "\n")
     figure.text(0.01, 0.945, note, fontsize=7.5, va="top")
 
 

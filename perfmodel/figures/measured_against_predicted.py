@@ -15,6 +15,7 @@ from perfmodel.figures.style import (
     PAGE,
     evidence,
     files_of,
+    headline,
     provenance,
     styled,
     us_text,
@@ -233,9 +234,8 @@ def draw(spec: Spec, figure: Figure) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    figure.clear()
     both, ratio = figure.subplots(1, 2, gridspec_kw={"width_ratios": [1.0, 1.15]})
-    figure.suptitle(title(spec), x=0.01, ha="left")
+    headline(figure, title(spec))
     both.set(xscale="log", yscale="log", xlabel="measured median of a call",
              ylabel="predicted by the model")  # fmt: skip
     ratio.set_xscale("log", base=2)

@@ -17,6 +17,7 @@ from perfmodel.figures.style import (
     VERMILLION,
     evidence,
     files_of,
+    headline,
     pooled,
     provenance,
     styled,
@@ -329,7 +330,6 @@ def draw(spec: Spec, figure: Figure) -> None:
     """
     from matplotlib.lines import Line2D
 
-    figure.clear()
     lines = math.ceil(len(spec.panels) / len(WRITERS))
     grid = figure.subplots(lines, len(WRITERS), sharex=True, sharey=True, squeeze=False)
     limits = _limits(spec)
@@ -349,7 +349,7 @@ def draw(spec: Spec, figure: Figure) -> None:
     if not spec.has_measurements:
         keys.append(Line2D([], [], ls="none", label="model alone: no measurements given"))
     figure.legend(handles=keys, loc="outside lower center", ncols=3, handlelength=1.6)
-    figure.suptitle(title(spec), x=0.01, ha="left")
+    headline(figure, title(spec))
 
 
 def _contrast(spec: Spec) -> tuple[int, str, float, float] | None:

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import matplotlib as mpl
 import matplotlib.style
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLACK", "BLUE", "COLUMN", "FORMATS", "GREEN", "GREY", "LINES", "OPERATIONS", "ORANGE", "PAGE",
-    "PURPLE", "SKY", "VERMILLION", "YELLOW", "Look", "evidence", "files_of", "new_figure", "paper",
-    "pooled", "provenance", "render", "styled", "us_text", "where_measured",
+    "PURPLE", "SKY", "VERMILLION", "YELLOW", "Look", "evidence", "files_of", "headline", "new_figure",
+    "paper", "pooled", "provenance", "render", "styled", "us_text", "where_measured",
 ]  # fmt: skip
 
 # Okabe and Ito's colours. Only the first four have a contrast of 3:1 on white, and may be lines.
@@ -42,8 +42,8 @@ COLUMN, PAGE = 3.39, 7.0
 
 FORMATS = ("svg", "pdf", "png")
 
-P = ParamSpec("P")
-R = TypeVar("R")
+#: The spec of a figure: what it draws.
+S = TypeVar("S")
 
 
 class Look:
@@ -69,15 +69,21 @@ def paper() -> AbstractContextManager[None]:
     return mpl.style.context("perfmodel.figures.paper")
 
 
-def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run a drawing function under the style, whoever calls it."""
+def styled(draw: Callable[[S, Figure], None]) -> Callable[[S, Figure], None]:
+    """Run a drawing function under the style and on an empty figure, whoever calls it."""
 
     @wraps(draw)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+    def wrapper(spec: S, figure: Figure) -> None:
         with paper():
-            return draw(*args, **kwargs)
+            figure.clear()
+            draw(spec, figure)
 
     return wrapper
+
+
+def headline(figure: Figure, text: str) -> None:
+    """Write the finding over a figure, flush left."""
+    figure.suptitle(text, x=0.01, ha="left")
 
 
 def new_figure(width: float = PAGE, height: float = 4.0) -> Figure:
@@ -87,14 +93,15 @@ def new_figure(width: float = PAGE, height: float = 4.0) -> Figure:
 
 
 def provenance(
-    machine: Machine, *, scenario: Mapping[str, Any] | None = None, evidence: str = "model",
+    machine: Machine | None, *, scenario: Mapping[str, Any] | None = None, evidence: str = "model",
     inputs: Iterable[Mapping[str, str]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Return what a figure must say of itself: question, machine, versions, evidence.
 
     Parameters
     ----------
-    machine : Machine
+    machine : Machine or None
+        None where the figure is about the models alone and asks no machine.
     scenario : mapping, optional
         ``Scenario.to_dict()`` or the part of it that holds for the whole figure.
     evidence : str
@@ -105,7 +112,7 @@ def provenance(
     return {
         "evidence": evidence,
         "inputs": [dict(i) for i in inputs],
-        "machine": {
+        "machine": None if machine is None else {
             "name": machine.name, "sha256": machine.sha256, "evidence": machine.evidence
         },
         "matplotlib": mpl.__version__,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 
 from perfmodel import __version__
-from perfmodel.errors import InputError
+from perfmodel.errors import InputError, MissingExtraError
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import FORMATS, files_of, new_figure, render
 
@@ -63,7 +63,10 @@ def make(kind: Kind, inputs: Inputs, formats: Iterable[str] = FORMATS) -> dict[s
     dict of str to bytes, or str
         Content by file name; or the reason why there is nothing to draw.
     """
-    spec = kind.build(inputs)
+    try:
+        spec = kind.build(inputs)
+    except MissingExtraError as error:
+        return str(error)
     if why := kind.lacks(spec):
         return why
     heading = kind.title(spec)
@@ -92,20 +95,21 @@ def _one_line(text: str) -> str:
 
 
 def _chosen(only: Sequence[str] | None, formats: Sequence[str]) -> tuple[Kind, ...]:
-    from perfmodel.figures import FIGURES
+    from perfmodel.figures import FAILURES, FIGURES
 
+    known = (*FIGURES, *FAILURES)
     for form in formats:
         if form not in FORMATS:
             raise InputError(f"there is no format {form!r}", field="formats",
                              expected="some of " + ", ".join(FORMATS))  # fmt: skip
     if only is None:
-        return FIGURES
-    names = [k.name for k in FIGURES]
+        return known
+    names = [k.name for k in known]
     for name in only:
         if name not in names:
             raise InputError(f"there is no figure {name!r}", field="only",
                              expected="some of " + ", ".join(names))  # fmt: skip
-    return tuple(k for k in FIGURES if k.name in only)
+    return tuple(k for k in known if k.name in only)
 
 
 def write_all(

@@ -45,6 +45,7 @@ def write_figures(
     table: ObservationTable | None = None,
     held_out: ObservationTable | None = None,
     formats: tuple[str, ...] = FORMATS,
+    only: Sequence[str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
     """Write every figure that can be drawn from what is given.
@@ -59,6 +60,8 @@ def write_figures(
         What was measured, and a run that the machine was not fitted to.
     formats : tuple of str
         Some of `FORMATS`.
+    only : sequence of str, optional
+        Names of figures; all of them without it.
     progress : callable
         Told in a few words what is being done.
 
@@ -81,6 +84,7 @@ def write_figures(
             directory=directory,
             held_out=held_out,
             formats=formats,
+            only=only,
             progress=progress,
         )
     except ValueError as error:  # a NUL in the name

@@ -174,7 +174,7 @@ def _open_fifo(u: np.ndarray) -> Lock:
     hold = {"exclusive": lock.exclusive[0], "shared": lock.shared[0]}
     faults = {"lambda_r": lock.fault_rate, "mu": 1.0 / lock.read_hold}
     # First come, first served drains the readers before every call: the load is another one.
-    low, high, load = 0.0, lock.writer_rate, _log(u[4], 0.01, 0.9)
+    low, high, load = 0.0, float(lock.writer_rate or 0.0), _log(u[4], 0.01, 0.9)
     for _ in range(60):
         middle = 0.5 * (low + high)
         above = float(capacity(lambda_w=middle, **faults, **hold)) > load

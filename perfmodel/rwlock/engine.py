@@ -2,76 +2,47 @@
 
 The rules are those of ``kernel/locking/rwsem.c``, Linux 5.11 to 6.18, and three textbook orders of
 service beside them. Times are ns. Importing this module needs numba.
+
+There are two clocks. Events stand in the heap by their *work time*, in which every thread goes on at
+full speed. All threads that run share the CPUs alike, so where these are short all of them slow down
+by one factor, the order of the events stays, and the real clock, `now`, runs on faster than the work
+time by that factor. Waits and shares of time are measured on it, and so are the 4 ms of the handoff.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from perfmodel.rwlock.world import (
-    ACQUIRE,
     AFFECTED,
-    ASKED,
-    AT_SECTION,
-    BEFORE,
     BINS,
     BINS_AN_OCTAVE,
-    BLOCKED,
-    BLOCKED_TIME,
     CALL,
     CALLER_RUNS,
-    CALLS,
-    CALLS_CAME,
-    CLOCK,
-    DISCIPLINE,
-    EVENTS,
     EXCLUSIVE,
     EXCLUSIVE_END,
     FAULT,
+    FAULT_RUNS,
     FAULT_THINK,
-    FAULTS,
-    FAULTS_CAME,
     FIFO,
-    FULL,
-    GENERATION,
     GIVE_UP,
-    HANDOFF,
     HAS_IO,
-    HEAP,
-    HOLE,
     IO,
+    KIND_BITS,
     LEAST_WAIT,
-    NONSPIN,
-    NOW,
-    OPEN_CALLS,
-    OPEN_FAULTS,
-    POSITION,
-    QUEUED,
     READ,
     READ_END,
     READER_PREFERENCE,
-    READERS,
     RQ,
     RWSEM,
     SECTION,
-    SECTIONS,
     SHARED,
-    SINCE,
-    SPIN,
     SQ,
-    STEAL,
     TAIL_END,
-    TICKET,
-    TICKETS,
-    WAITING,
-    WAKE_TIME,
-    WOKEN,
-    WOKEN_SUM,
     WQ,
     WRITER_PREFERENCE,
     WRITER_THINK,
-    WRITING,
-    WRITTEN,
     World,
     cached,
     compiled,
@@ -83,6 +54,7 @@ from perfmodel.rwlock.world import (
     pop,
     push,
     uniform,
+    unsigned,
 )  # fmt: skip
 
 __all__ = ["run", "start"]
@@ -91,84 +63,124 @@ __all__ = ["run", "start"]
 #: and half a us for each, 30 at most; after how long a head waiter forbids stealing, ns.
 MAX_WOKEN, SPIN_BASE, SPIN_EACH, SPIN_READERS, HANDOFF_TIME = 256, 10_000.0, 500.0, 30, 4e6
 
+_KIND = (1 << KIND_BITS) - 1
+
+
+@compiled
+def _nobody_waits(n: Any) -> bool:
+    return bool(n.length[RQ] + n.length[WQ] == 0)
+
 
 @compiled
 def _caller_heads(w: World) -> bool:
     """Whether the first waiter is a caller."""
-    if w.n[WQ + 2] == 0:
+    n = w.state[0]
+    if n.length[WQ] == 0:
         return False
-    return bool(w.n[RQ + 2] == 0 or w.slots[w.n[WQ], TICKET] < w.slots[w.n[RQ], TICKET])
+    if n.length[RQ] == 0:
+        return True
+    caller, fault = w.slots[unsigned(n.head[WQ])], w.slots[unsigned(n.head[RQ])]
+    return bool(caller.ticket < fault.ticket)
 
 
 @compiled
-def _handed(w: World, now: float) -> bool:
+def _handed(w: World) -> bool:
     """Whether the first waiter has waited so long that nobody may pass it."""
-    if w.n[HANDOFF] == 0 or w.n[RQ + 2] + w.n[WQ + 2] == 0:
+    n = w.state[0]
+    if n.handoff == 0 or _nobody_waits(n):
         return False
-    head = w.n[WQ] if _caller_heads(w) else w.n[RQ]
-    return bool(now - w.times[head, QUEUED] >= HANDOFF_TIME)
+    head = n.head[WQ] if _caller_heads(w) else n.head[RQ]
+    return bool(n.now - w.slots[unsigned(head)].queued >= HANDOFF_TIME)
 
 
 @compiled
 def _hold_of_fault(w: World, position: int) -> float:
+    n = w.state[0]
     hold = draw(w, READ, position, 0)
-    if w.cost[5] > 0 and uniform(w.keys[HAS_IO], position) < w.cost[5]:
+    if n.io_share > 0 and uniform(n.keys[HAS_IO], position) < n.io_share:
         hold += draw(w, IO, position, 0)
     return float(hold)
 
 
 @compiled
+def _needs_the_lock(n: Any, position: int) -> bool:
+    return bool(n.affected >= 1 or uniform(n.keys[AFFECTED], position) < n.affected)
+
+
+@compiled
+def _note_wait(w: World, wait: float) -> None:
+    place = int(BINS_AN_OCTAVE * math.log2(max(wait, LEAST_WAIT) / LEAST_WAIT))
+    w.waits[unsigned(min(place, BINS - 1))] += 1
+
+
+@compiled
 def _let_fault_in(w: World, now: float, slot: int, delay: float, queued: bool) -> None:
     # The waker grants the lock before the sleeper runs: it is held during the delay too.
-    w.n[READERS] += 1
-    w.sums[FAULTS] += 1
+    n, customer = w.state[0], w.slots[unsigned(slot)]
+    n.readers += 1
+    w.sums[0].faults += 1
     if queued:
-        waited = now - w.times[slot, SINCE]
-        w.sums[BLOCKED] += 1
-        w.sums[BLOCKED_TIME] += waited
-        w.sums[WAKE_TIME] += delay
-        place = int(BINS_AN_OCTAVE * math.log2(max(waited + delay, LEAST_WAIT) / LEAST_WAIT))
-        w.waits[min(place, BINS - 1)] += 1
-    hold = _hold_of_fault(w, w.slots[slot, POSITION])
-    push(w, now + delay + hold, READ_END, slot)
+        waited = n.now - customer.since
+        w.sums[0].blocked += 1
+        w.sums[0].blocked_time += waited
+        if n.cpus > 0:  # how long it is on its way is seen when it comes
+            n.coming += 1
+            customer.granted = n.now
+            push(w, now + delay, FAULT_RUNS, slot)
+        else:
+            w.sums[0].wake_time += delay
+            _note_wait(w, waited + delay)
+    push(w, now + delay + customer.ahead, READ_END, slot)
+    if n.open_faults == 0:
+        # Drawn before it is needed: the processor has the time now, and not when it must sort.
+        customer.ahead = draw(w, FAULT_THINK, customer.position + 1, 0)
+
+
+@compiled
+def _fault_runs(w: World, slot: int) -> None:
+    n, customer = w.state[0], w.slots[unsigned(slot)]
+    n.coming -= 1
+    w.sums[0].wake_time += n.now - customer.granted
+    _note_wait(w, n.now - customer.since)
 
 
 @compiled
 def _take(w: World, now: float, slot: int) -> None:
     """Give the lock to a caller."""
-    n = w.n
-    n[WRITING] = 1
+    n, customer = w.state[0], w.slots[unsigned(slot)]
+    n.writing = 1
     # A new owner: who spins, spins on it without limit.
-    n[NONSPIN] = n[CLOCK] = 0
-    n[GENERATION] += 1
-    section = w.slots[slot, AT_SECTION]
-    w.times[slot, BEFORE] += now - w.times[slot, SINCE]
-    if section == n[SECTIONS] - 1:
-        w.sums[ASKED] += 1
-        w.sums[ACQUIRE] += w.times[slot, BEFORE]
-    hold = draw(w, EXCLUSIVE, w.slots[slot, POSITION], section)
-    push(w, now + hold, EXCLUSIVE_END, slot)
+    n.nonspin = 0
+    n.limited = 0
+    n.owner += 1
+    section = customer.section
+    customer.before += n.now - customer.since
+    if section == n.sections - 1:
+        w.sums[0].asked += 1
+        w.sums[0].acquire += customer.before
+    push(w, now + draw(w, EXCLUSIVE, customer.position, section), EXCLUSIVE_END, slot)
 
 
 @compiled
 def _start_clock(w: World, now: float) -> None:
     """Limit the patience of the first spinning caller, once readers own the lock."""
-    n = w.n
-    if n[SQ + 2] > 0 and n[READERS] > 0 and n[CLOCK] == 0:
-        n[CLOCK] = 1
-        limit = SPIN_BASE + SPIN_EACH * min(n[READERS], SPIN_READERS)
-        push(w, now + limit, GIVE_UP, n[GENERATION])
+    n = w.state[0]
+    if n.length[SQ] > 0 and n.readers > 0 and n.limited == 0:
+        n.limited = 1
+        limit = SPIN_BASE + SPIN_EACH * min(n.readers, SPIN_READERS)
+        push(w, now + limit, GIVE_UP, n.owner)
 
 
 @compiled
 def _wake_readers(w: World, now: float, before: int) -> int:
     """Let in the queued faults whose ticket is below a limit; return how many were asleep."""
+    n = w.state[0]
     j = 0
-    most = MAX_WOKEN if w.n[DISCIPLINE] == RWSEM else w.n[RQ + 2]
-    while w.n[RQ + 2] > 0 and j < most and w.slots[w.n[RQ], TICKET] < before:
+    most = MAX_WOKEN if n.discipline == RWSEM else n.length[RQ]
+    while n.length[RQ] > 0 and j < most and w.slots[unsigned(n.head[RQ])].ticket < before:
         j += 1
-        asleep = w.cost[0] + w.cost[1] > 0
-        delay = w.cost[0] + j * w.cost[1] if asleep else 0.0
+        asleep = n.fault_latency + n.fault_serial > 0
+        delay = n.fault_latency + j * n.fault_serial if asleep else 0.0
         _let_fault_in(w, now, dequeue(w, RQ), delay, True)
     return j
 
@@ -176,152 +188,168 @@ def _wake_readers(w: World, now: float, before: int) -> int:
 @compiled
 def _release(w: World, now: float) -> float:
     """Pass on a lock that is no longer held for writing; return what the waker pays, ns."""
-    n = w.n
-    free = n[READERS] == 0
-    if free and n[SQ + 2] > 0 and not _handed(w, now):
+    n = w.state[0]
+    free = n.readers == 0
+    if free and n.length[SQ] > 0 and not _handed(w):
         # It polls the lock, while a waiter must first be brought back.
         _take(w, now, dequeue(w, SQ))
         return 0.0
-    if n[WOKEN] >= 0 or n[RQ + 2] + n[WQ + 2] == 0:
+    if n.woken >= 0 or _nobody_waits(n):
         return 0.0
-    discipline = n[DISCIPLINE]
+    discipline = n.discipline
     caller = _caller_heads(w)
     if discipline == READER_PREFERENCE:
-        caller = n[RQ + 2] == 0
+        caller = n.length[RQ] == 0
     elif discipline == WRITER_PREFERENCE:
-        caller = n[WQ + 2] > 0
+        caller = n.length[WQ] > 0
     if not caller:
-        before = n[TICKETS]
-        if discipline == FIFO and n[WQ + 2] > 0:
-            before = w.slots[n[WQ], TICKET]
+        before = n.ticket
+        if discipline == FIFO and n.length[WQ] > 0:
+            before = w.slots[unsigned(n.head[WQ])].ticket
         woken = _wake_readers(w, now, before)
-        w.sums[WOKEN_SUM] += woken
         _start_clock(w, now)
-        return float(woken * w.cost[1])
+        return float(woken * n.fault_serial)
     if not free:
         return 0.0  # a downgrade with a caller at the head helps nobody
-    if w.cost[2] + w.cost[3] == 0:
+    if n.caller_latency + n.caller_serial == 0:
         _take(w, now, dequeue(w, WQ))
         return 0.0
-    n[WOKEN] = n[WQ]
-    push(w, now + w.cost[2] + w.cost[3], CALLER_RUNS, n[WQ])
-    return float(w.cost[3])
+    n.woken = n.head[WQ]
+    push(w, now + n.caller_latency + n.caller_serial, CALLER_RUNS, n.woken)
+    return float(n.caller_serial)
 
 
 @compiled
 def _fault(w: World, now: float, slot: int) -> None:
-    n = w.n
+    n = w.state[0]
     if slot < 0:
-        n[FAULTS_CAME] += 1
-        position = n[FAULTS_CAME]
+        n.faults_came += 1
+        position = n.faults_came
         push(w, now + draw(w, FAULT_THINK, position, 0), FAULT, -1)
-        if w.cost[4] < 1 and uniform(w.keys[AFFECTED], position) >= w.cost[4]:
-            w.sums[FAULTS] += 1
+        if not _needs_the_lock(n, position):
+            w.sums[0].faults += 1
             return
         slot = new_slot(w)
         if slot < 0:
             return
-        w.slots[slot, POSITION] = position
+        customer = w.slots[unsigned(slot)]
+        customer.position = position
+        customer.ahead = _hold_of_fault(w, position)
     else:
-        position = w.slots[slot, POSITION]
-        if w.cost[4] < 1 and uniform(w.keys[AFFECTED], position) >= w.cost[4]:
-            w.sums[FAULTS] += 1
-            w.slots[slot, POSITION] += 1
-            after = _hold_of_fault(w, position) + draw(w, FAULT_THINK, position + 1, 0)
+        customer = w.slots[unsigned(slot)]
+        position = customer.position
+        if not _needs_the_lock(n, position):
+            w.sums[0].faults += 1
+            after = customer.ahead + draw(w, FAULT_THINK, position + 1, 0)
+            customer.position = position + 1
+            customer.ahead = _hold_of_fault(w, position + 1)
             push(w, now + after, FAULT, slot)
             return
-    w.times[slot, SINCE] = now
+    customer.since = n.now
     enter = False
-    if n[WRITING] == 0:
-        if n[DISCIPLINE] == READER_PREFERENCE:
+    if n.writing == 0:
+        if n.discipline == READER_PREFERENCE:
             enter = True
-        elif n[DISCIPLINE] == WRITER_PREFERENCE:
-            enter = n[WQ + 2] == 0
+        elif n.discipline == WRITER_PREFERENCE:
+            enter = n.length[WQ] == 0
         else:
-            enter = n[RQ + 2] + n[WQ + 2] == 0
-            if not enter and n[STEAL] == 1 and n[READERS] == 0:
-                enter = not _handed(w, now)
+            enter = _nobody_waits(n)
+            if not enter and n.steal == 1 and n.readers == 0:
+                enter = not _handed(w)
     if enter:
         _let_fault_in(w, now, slot, 0.0, False)
         _start_clock(w, now)
     else:
-        enqueue(w, RQ, slot, now)
+        enqueue(w, RQ, slot)
 
 
 @compiled
 def _ask(w: World, now: float, slot: int) -> None:
     """Let a caller ask for the lock for writing."""
-    n = w.n
-    if w.mean[EXCLUSIVE] == 0:  # it only reads, and so does everybody: nobody waits
-        n[READERS] += 1
-        w.sums[ASKED] += 1 if w.slots[slot, AT_SECTION] == 0 else 0
-        hold = draw(w, SHARED, w.slots[slot, POSITION], w.slots[slot, AT_SECTION])
+    n, customer = w.state[0], w.slots[unsigned(slot)]
+    if n.mean[EXCLUSIVE] == 0:  # it only reads, and so does everybody: nobody waits
+        n.readers += 1
+        w.sums[0].asked += 1 if customer.section == 0 else 0
+        hold = draw(w, SHARED, customer.position, customer.section)
         push(w, now + hold, TAIL_END, slot)
         return
-    w.times[slot, SINCE] = now
-    if n[WRITING] + n[READERS] == 0 and (
-        n[RQ + 2] + n[WQ + 2] + n[SQ + 2] == 0 or (n[STEAL] == 1 and not _handed(w, now))
+    customer.since = n.now
+    if n.writing + n.readers == 0 and (
+        (_nobody_waits(n) and n.length[SQ] == 0) or (n.steal == 1 and not _handed(w))
     ):
         _take(w, now, slot)
-    elif n[SPIN] == 1 and n[NONSPIN] == 0:
-        enqueue(w, SQ, slot, now)
+    elif n.spin == 1 and n.nonspin == 0:
+        enqueue(w, SQ, slot)
         _start_clock(w, now)
     else:
-        enqueue(w, WQ, slot, now)
+        enqueue(w, WQ, slot)
 
 
 @compiled
 def _call(w: World, now: float, slot: int) -> None:
+    n = w.state[0]
     if slot < 0:
-        w.n[CALLS_CAME] += 1
-        position = w.n[CALLS_CAME]
+        n.calls_came += 1
+        position = n.calls_came
         push(w, now + draw(w, WRITER_THINK, position, 0), CALL, -1)
         slot = new_slot(w)
         if slot < 0:
             return
-        w.slots[slot, POSITION] = position
-    w.slots[slot, AT_SECTION] = 0
-    w.times[slot, BEFORE] = 0.0
+        w.slots[unsigned(slot)].position = position
+    w.slots[unsigned(slot)].section = 0
+    w.slots[unsigned(slot)].before = 0.0
     _ask(w, now, slot)
 
 
 @compiled
 def _section_done(w: World, now: float, slot: int) -> None:
-    w.slots[slot, AT_SECTION] += 1
-    if w.slots[slot, AT_SECTION] < w.n[SECTIONS]:
+    n, customer = w.state[0], w.slots[unsigned(slot)]
+    customer.section += 1
+    if customer.section < n.sections:
         push(w, now, SECTION, slot)
         return
-    w.sums[CALLS] += 1
-    if w.n[OPEN_CALLS] == 1:
+    w.sums[0].calls += 1
+    if n.open_calls == 1:
         free_slot(w, slot)
     else:
-        w.slots[slot, POSITION] += 1
-        think = draw(w, WRITER_THINK, w.slots[slot, POSITION], 0)
-        push(w, now + think, CALL, slot)
+        customer.position += 1
+        push(w, now + draw(w, WRITER_THINK, customer.position, 0), CALL, slot)
 
 
 @compiled
 def _read_end(w: World, now: float, slot: int) -> None:
-    w.n[READERS] -= 1
-    paid = _release(w, now) if w.n[READERS] == 0 else 0.0
-    if w.n[OPEN_FAULTS] == 1:
+    n = w.state[0]
+    n.readers -= 1
+    paid = _release(w, now) if n.readers == 0 else 0.0
+    if n.open_faults == 1:
         free_slot(w, slot)
-    else:
-        w.slots[slot, POSITION] += 1
-        think = draw(w, FAULT_THINK, w.slots[slot, POSITION], 0)
-        push(w, now + paid + think, FAULT, slot)
+        return
+    customer = w.slots[unsigned(slot)]
+    position = customer.position + 1
+    push(w, now + paid + customer.ahead, FAULT, slot)
+    customer.position = position
+    customer.ahead = _hold_of_fault(w, position)
+
+
+@compiled
+def _tail_end(w: World, now: float, slot: int) -> None:
+    n = w.state[0]
+    n.readers -= 1
+    paid = _release(w, now) if n.readers == 0 else 0.0
+    _section_done(w, now + paid, slot)
 
 
 @compiled
 def _exclusive_end(w: World, now: float, slot: int) -> None:
-    w.n[WRITING] = 0
-    if w.mean[SHARED] == 0:
+    n = w.state[0]
+    n.writing = 0
+    if n.mean[SHARED] == 0:
         paid = _release(w, now)
         _section_done(w, now + paid, slot)
         return
-    w.n[READERS] += 1
+    n.readers += 1
     paid = _release(w, now)  # the waker's time comes before the tail
-    tail = draw(w, SHARED, w.slots[slot, POSITION], w.slots[slot, AT_SECTION])
+    tail = draw(w, SHARED, w.slots[unsigned(slot)].position, w.slots[unsigned(slot)].section)
     push(w, now + paid + tail, TAIL_END, slot)
     _start_clock(w, now)
 
@@ -337,13 +365,18 @@ def start(w: World, faulting: int, calling: int) -> None:
     faulting, calling : int
         Threads; 0 for a stream or for nobody. Faulting threads have the first slots.
     """
+    n = w.state[0]
     for i in range(faulting + calling):
-        w.slots[i, POSITION] = i << 32
-        part, kind = (FAULT_THINK, FAULT) if i < faulting else (WRITER_THINK, CALL)
-        push(w, draw(w, part, w.slots[i, POSITION], 0), kind, i)
-    if w.n[OPEN_FAULTS] == 1:
+        customer = w.slots[i]
+        customer.position = i << 32
+        if i < faulting:
+            push(w, draw(w, FAULT_THINK, customer.position, 0), FAULT, i)
+            customer.ahead = _hold_of_fault(w, customer.position)
+        else:
+            push(w, draw(w, WRITER_THINK, customer.position, 0), CALL, i)
+    if n.open_faults == 1:
         push(w, draw(w, FAULT_THINK, 0, 0), FAULT, -1)
-    if w.n[OPEN_CALLS] == 1:
+    if n.open_calls == 1:
         push(w, draw(w, WRITER_THINK, 0, 0), CALL, -1)
 
 
@@ -360,37 +393,43 @@ def run(w: World, calls: float, events: int) -> None:
     events : int
         Events of this batch at most.
     """
-    n, sums = w.n, w.sums
+    n, sums = w.state[0], w.sums[0]
     left = events
-    while left > 0 and n[HEAP] > n[HOLE] and n[FULL] == 0 and sums[CALLS] < calls:
+    while left > 0 and n.heap > n.hole and n.full == 0 and sums.calls < calls:
         left -= 1
-        now, code = pop(w)
-        passed = now - sums[NOW]
-        sums[WAITING] += passed * n[RQ + 2]
-        sums[WRITTEN] += passed * n[WRITING]
-        sums[NOW] = now
-        kind, slot = code & 7, (code >> 3) - 1
+        work, code = pop(w)
+        passed = work - n.work
+        n.work = work
+        if n.cpus > 0:
+            running = n.threads - n.length[RQ] - n.length[WQ] - n.coming
+            if running > n.cpus:
+                passed *= running / n.cpus
+        n.now += passed
+        sums.waiting += passed * n.length[RQ]
+        sums.written += passed * n.writing
+        kind, slot = code & _KIND, (code >> KIND_BITS) - 1
         if kind == FAULT:
-            _fault(w, now, slot)
+            _fault(w, work, slot)
         elif kind == READ_END:
-            _read_end(w, now, slot)
+            _read_end(w, work, slot)
         elif kind == CALL:
-            _call(w, now, slot)
+            _call(w, work, slot)
         elif kind == EXCLUSIVE_END:
-            _exclusive_end(w, now, slot)
+            _exclusive_end(w, work, slot)
         elif kind == TAIL_END:
-            n[READERS] -= 1
-            paid = _release(w, now) if n[READERS] == 0 else 0.0
-            _section_done(w, now + paid, slot)
+            _tail_end(w, work, slot)
         elif kind == CALLER_RUNS:
-            n[WOKEN] = -1
+            n.woken = -1
             # Somebody may have stolen the lock; then the next release wakes this caller again.
-            if n[WRITING] + n[READERS] == 0:
-                _take(w, now, dequeue(w, WQ))
+            if n.writing + n.readers == 0:
+                _take(w, work, dequeue(w, WQ))
+        elif kind == FAULT_RUNS:
+            _fault_runs(w, slot)
         elif kind == SECTION:
-            _ask(w, now, slot)
-        elif slot == n[GENERATION] and n[CLOCK] == 1:
-            n[CLOCK], n[NONSPIN] = 0, 1
-            while n[SQ + 2] > 0:
-                enqueue(w, WQ, dequeue(w, SQ), now)
-    sums[EVENTS] += events - left
+            _ask(w, work, slot)
+        elif slot == n.owner and n.limited == 1:
+            n.limited = 0
+            n.nonspin = 1
+            while n.length[SQ] > 0:
+                enqueue(w, WQ, dequeue(w, SQ))
+    sums.events += events - left

@@ -18,8 +18,9 @@ import numpy as np
 
 from perfmodel.errors import InputError, MissingExtraError
 from perfmodel.region import Region
-from perfmodel.rwlock.closed_form import solve, woken_in_the_way
+from perfmodel.rwlock.closed_form import solve
 from perfmodel.rwlock.lock import LEVELS, Answer, Lock
+from perfmodel.rwlock.terms import woken_in_the_way
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,7 +101,7 @@ def chain_of_constant_holds(lock: Lock) -> Answer:
 
     shape = Shape(
         lock.fault_threads or 0, lock.writer_threads, STAGES[-1],
-        bool(np.any(lock.shared > 0)), lock.discipline == "fifo",
+        bool(np.any(lock.shared > 0)), lock.discipline,
     )  # fmt: skip
     if lock.fault_threads is not None and (states := count_states(shape)) > STATES:
         raise InputError(f"{states} states", field="fault_threads", expected=f"at most {STATES}")

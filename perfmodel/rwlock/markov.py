@@ -1,15 +1,8 @@
-r"""The exact steady state of a closed lock: a Markov chain, solved through its own order.
+r"""The answer of an exact Markov chain, for a closed population of faults and of callers.
 
 Thinking and reading are exponential, the exclusive part and the shared tail are Erlang with `stages`
 stages (one: exponential; many: nearly constant). The states and moves come from
-:mod:`perfmodel.rwlock.markov_states`.
-
-Write the balance equations as :math:`\pi (U + R) = 0`, where *R* holds the moves that start an
-exclusive part and *U* all others. *U* is upper triangular but for readers that come and go while
-nobody waits, so its factors have next to no fill. With :math:`y = \pi R`, the rate of starts by
-state, :math:`y = y P` with :math:`P = -U^{-1} R`: a stochastic matrix over the few states in which an
-exclusive part can start, applied by one sparse substitution and never formed. GMRES solves it, and
-:math:`\pi = -y U^{-1}`.
+:mod:`perfmodel.rwlock.markov_states`, their probabilities from :mod:`perfmodel.rwlock.markov_steady`.
 
 With fewer CPUs than threads that are not blocked, all of them slow down by the same factor *f* of
 the state (processor sharing). This multiplies all moves out of a state alike, so the limited chain
@@ -18,8 +11,8 @@ has the steady state :math:`\pi / f`, normalised: no second solution is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -29,22 +22,21 @@ from numpy.typing import NDArray
 from perfmodel.equations.account import WAKE_TIME
 from perfmodel.errors import InputError
 from perfmodel.region import Region
-from perfmodel.rwlock.closed_form import (
-    SEVERAL_SECTIONS,
-    _affected_think_rate,
-    _never_blocked,
-    _with_wake,
-)
 from perfmodel.rwlock.lock import LEVELS, Answer, Lock
+from perfmodel.rwlock.markov_overtaken import OvertakenWaits
 from perfmodel.rwlock.markov_states import MOVES, Shape, Structure, structure
-from perfmodel.rwlock.markov_wait import Waits, wait_quantile
+from perfmodel.rwlock.markov_steady import SteadyState, steady_state
+from perfmodel.rwlock.markov_wait import WaitLaw, Waits, wait_quantile
+from perfmodel.rwlock.terms import (
+    SEVERAL_SECTIONS,
+    affected_think_rate,
+    never_blocked,
+    with_wake,
+)
 
 __all__ = ["SteadyState", "solve_chain", "steady_state"]
 
 Floats = NDArray[np.float64]
-
-#: Disciplines whose states are known.
-_KNOWN = ("rwsem", "fifo")
 
 #: Residual above which an answer is flagged.
 _TOLERANCE = 1e-9
@@ -53,115 +45,25 @@ _TOLERANCE = 1e-9
 #: is longer by no more than this.
 _NO_THINK = 1e-9
 
+#: Blocked faults that one wake-up lets in at most under the kernel's rule (MAX_READERS_WAKEUP in
+#: ``kernel/locking/rwsem.c``, Linux 4.17 and later). The chain lets all of them in.
+MAX_WOKEN = 256
+
+# Conditions that are met or not draw by draw.
+_LET_IN = "nobody is kept out so long that floating point has no number for it"
+_AT_ONCE = (
+    f"no wake-up finds more than {MAX_WOKEN} blocked faults: the kernel leaves the rest asleep"
+)
+_LAW = (
+    "quantiles need callers who do not keep readers out for millions of holds, and levels below"
+    " that of all but one in a million of the blocked faults"
+)
+
 # The fields of an answer that are one number per draw.
 _FIELDS = (
     "acquire", "blocked", "blocked_time", "wake_time", "wait_mean", "blocked_share", "fault_rate",
     "call_rate",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class SteadyState:
-    """Steady state of a chain of *s* states and *e* moves.
-
-    Attributes
-    ----------
-    probability : ndarray of shape (s,)
-        Share of the time in each state.
-    flow : ndarray of shape (e,), per ns
-        How often each move happens.
-    residual : float
-        Largest imbalance of a state (what enters less what leaves) over the largest flow through
-        one.
-    """
-
-    probability: Floats
-    flow: Floats
-    residual: float
-
-    def rate(self, which: Any) -> float:
-        """Return how often the chosen moves happen, per ns; `which` is a mask or weights."""
-        return float(self.flow @ which)
-
-
-def steady_state(
-    chain: Structure, rates: Mapping[str, float], cpus: int | None = None
-) -> SteadyState:
-    """Solve a chain.
-
-    Parameters
-    ----------
-    chain : Structure
-        States and moves.
-    rates : mapping of str to float, per ns
-        Rate of each of `MOVES` for one thread; for the stages, of one stage.
-    cpus : int, optional
-        CPUs that the threads which are not blocked share; None: one for each.
-
-    Returns
-    -------
-    SteadyState
-        Probabilities, flows and the residual of the balance equations.
-    """
-    from scipy.sparse import csr_array
-    from scipy.sparse.linalg import LinearOperator, gmres, splu
-
-    size = chain.states
-    base = np.array([rates[name] for name in MOVES])
-    # Rates differ by orders of magnitude; in units of the largest the numbers stay near one.
-    unit = float(base.max())
-    rate = chain.threads * (base / unit)[chain.kind]
-    leaving = np.bincount(chain.source, rate, size)
-    inner = ~chain.starts
-    diagonal = np.arange(size)
-    # By columns, transposed: the substitution runs from the first state to the last.
-    upper = csr_array(
-        (
-            np.concatenate((rate[inner], -leaving)),
-            (
-                np.concatenate((chain.source[inner], diagonal)),
-                np.concatenate((chain.target[inner], diagonal)),
-            ),
-        ),
-        shape=(size, size),
-    )
-    factors = splu(
-        upper.T.tocsc(), permc_spec="NATURAL", diag_pivot_thresh=0.0,
-        options={"Equil": False, "SymmetricMode": True},
-    )  # fmt: skip
-    source, target = chain.source[chain.starts], chain.target[chain.starts]
-    entered, column = np.unique(target, return_inverse=True)
-    count, weight = len(entered), rate[chain.starts]
-
-    def until_next_start(y: Floats) -> Floats:
-        flow = np.zeros(size)
-        flow[entered] = -y
-        return np.asarray(factors.solve(flow))
-
-    def next_start(y: Floats) -> Floats:
-        time = until_next_start(y)
-        return np.asarray(np.bincount(column, time[source] * weight, count), dtype=np.float64)
-
-    start: Floats = np.full(count, 1.0 / count)
-    for _ in range(3):
-        start = next_start(start)
-        start = start / start.sum()
-    # y = yP leaves the scale free; adding (sum of y) times any distribution fixes it at one.
-    system = LinearOperator(
-        (count, count), matvec=lambda y: y - next_start(y) + start * y.sum(), dtype=np.float64
-    )  # fmt: skip
-    solution, _ = gmres(system, start, x0=start, rtol=1e-14, atol=0.0, restart=60, maxiter=4)
-    # A last application of P smooths what GMRES leaves over.
-    solution = next_start(np.maximum(solution, 0.0))
-    probability = until_next_start(solution / solution.sum())
-    probability /= probability.sum()
-    speed = np.ones(size) if cpus is None else np.minimum(1.0, cpus / chain.running)
-    probability = probability / speed
-    probability /= probability.sum()
-    flow = probability[chain.source] * speed[chain.source] * rate
-    out = np.bincount(chain.source, flow, size)
-    imbalance = np.bincount(chain.target, flow, size) - out
-    return SteadyState(probability, flow * unit, float(np.abs(imbalance).max() / out.max()))
 
 
 def solve_chain(
@@ -186,23 +88,27 @@ def solve_chain(
     -------
     Answer
         In the terms of :func:`perfmodel.rwlock.closed_form.solve`; NaN where a hold is unknown.
-        A wake-up delays the fault it belongs to and nothing else. Quantiles are those of the
-        kernel's rule without a limit of CPUs, NaN otherwise.
+        A wake-up delays the fault it belongs to and nothing else. Quantiles are NaN, and the region
+        says why, for ``fifo`` with several callers and where threads share CPUs.
 
     Raises
     ------
     InputError
-        If the discipline is a textbook one, the faults or the calls are an open stream, some faults
-        wait for I/O under the lock, a time that must be positive is not, or there are too many
-        states.
+        If the faults or the calls are an open stream, some faults wait for I/O under the lock, a
+        time that must be positive is not, or there are too many states.
 
     Notes
     -----
     Where not all faults need the lock, the time between two that do is taken as exponential, and
     the sections of a call as calls of their own. Means come near those of constant holds in
     proportion to ``1 / stages``; a quantile just below the end of the hold, where many faults blocked
-    by a constant one would crowd, only to ``stages ** -0.5``. A think time of 0 between calls is taken as 1e-9 of
-    the hold.
+    by a constant one would crowd, only to ``stages ** -0.5``. A think time of 0 between calls is
+    taken as 1e-9 of the hold; only where callers are preferred and there are several is the limit
+    another lock: they never let a reader in, and its wait is infinite.
+
+    The kernel's limit of 256 readers to a wake-up cannot matter with fewer faulting threads; with
+    more, a draw in which more than 1e-9 of the calls wake so many is flagged. The other disciplines
+    have no such limit.
     """
     _check(lock, stages, levels)
     cpus = lock.cpus
@@ -211,6 +117,7 @@ def solve_chain(
     shape = np.shape(lock.exclusive)
     lock = _spread(lock)
     draws, said, states, residual = [], [], 0, 0.0
+    met = {name: np.full(len(lock.exclusive), True) for name in (_LET_IN, _AT_ONCE, _LAW)}
     # Draws differ in their rates and seldom in their states.
     build = lru_cache(maxsize=2)(structure)
     for index in range(len(lock.exclusive)):
@@ -221,10 +128,19 @@ def solve_chain(
             draws.append(nothing)
         elif lock.affected == 0 or one.exclusive[0] <= 0:
             draws.append(_free(one, cpus, levels))
+        elif _readers_starve(one):
+            alone, chain, solved = _one(replace(one, fault_threads=0), build, cpus, stages, ())
+            states, residual = max(states, chain.states), max(residual, solved.residual)
+            draws.append(_starved(one, alone, levels))
         else:
             answer, chain, solved = _one(one, build, cpus, stages, levels)
-            states, residual = max(states, chain.states), max(residual, solved.residual)
             draws.append(answer)
+            states = max(states, chain.states)
+            met[_LET_IN][index] = let_in = not np.isnan(solved.residual)
+            if let_in:
+                residual = max(residual, solved.residual)
+                met[_AT_ONCE][index] = _wakes_all(chain, solved)
+                met[_LAW][index] = not any(np.isnan(answer[level]) for level in levels)
     column = {name: np.array([draw[name] for draw in draws]).reshape(shape) for name in draws[0]}
     if residual > _TOLERANCE:
         said.append(f"the balance equations are solved to {_TOLERANCE:g}")
@@ -237,6 +153,7 @@ def solve_chain(
     reason = _no_quantiles(lock, cpus)
     if reason and states:
         said.append(reason)
+        met.pop(_LAW)
     law = "exponential" if stages == 1 else f"Erlang-{stages}"
     return Answer(
         **{name: column[name] for name in _FIELDS},
@@ -252,7 +169,9 @@ def solve_chain(
             f"exact for exponential reads and think times and {law} holds"
             f" (against a constant hold the second moment is {1 / stages:.2g} too large)"
         ),
-        region=Region.nowhere(said),
+        region=Region.nowhere(said).also(
+            {text: flags.reshape(shape) for text, flags in met.items() if not flags.all()}
+        ),
     )
 
 
@@ -260,8 +179,6 @@ def _check(lock: Lock, stages: int, levels: tuple[float, ...]) -> None:
     def refuse(what: str, field: str, expected: str) -> None:
         raise InputError(what, field=field, expected=expected)
 
-    if lock.discipline not in _KNOWN:
-        refuse(f"the chain has no {lock.discipline}", "discipline", " or ".join(_KNOWN))
     if lock.fault_threads is None:
         refuse("the chain has no open stream of faults", "fault_rate", "a number of threads")
     if lock.writer_rate is not None:
@@ -306,7 +223,7 @@ def _draw(lock: Lock, index: int) -> Lock:
 
 def _free(lock: Lock, cpus: int | None, levels: tuple[float, ...]) -> dict[Any, float]:
     """Answer for one draw in which nobody is ever blocked: all threads run all the time."""
-    answer = _never_blocked(lock, levels)
+    answer = never_blocked(lock, levels)
     everybody = (lock.fault_threads or 0) + lock.writer_threads
     speed = 1.0 if cpus is None else min(1.0, cpus / everybody)
     found: dict[Any, float] = {name: float(getattr(answer, name)[0]) for name in _FIELDS}
@@ -315,12 +232,36 @@ def _free(lock: Lock, cpus: int | None, levels: tuple[float, ...]) -> dict[Any, 
     return found | dict.fromkeys(levels, 0.0)
 
 
+def _readers_starve(lock: Lock) -> bool:
+    """Tell whether some caller always waits, and no reader may enter where one does."""
+    preferred = lock.discipline == "writer_preference" and lock.writer_threads > 1
+    return bool(preferred and (lock.fault_threads or 0) > 0 and lock.writer_think[0] == 0)
+
+
+def _starved(lock: Lock, callers: dict[Any, float], levels: tuple[float, ...]) -> dict[Any, float]:
+    """Answer for one draw in which every faulting thread is blocked for good, from callers alone."""
+    blocked: dict[Any, float] = {
+        "blocked_time": (lock.fault_threads or 0) / callers["call_rate"],
+        "wait_mean": np.inf, "blocked_share": lock.affected,
+        **{level: np.inf if level > 1.0 - lock.affected else 0.0 for level in levels},
+    }  # fmt: skip
+    return callers | blocked
+
+
+def _wakes_all(chain: Structure, state: SteadyState) -> bool:
+    """Tell whether the kernel's limit of readers to a wake-up leaves the answer alone."""
+    if chain.shape.discipline != "rwsem" or chain.shape.threads <= MAX_WOKEN:
+        return True
+    calls = state.rate(chain.kind == MOVES.index("call"))
+    return state.rate(chain.woken > MAX_WOKEN) <= _TOLERANCE * calls
+
+
 def _no_quantiles(lock: Lock, cpus: int | None) -> str:
     """Say why there are no quantiles; empty where there are."""
     if cpus is not None:
         return "quantiles need as many CPUs as threads: others slow a blocked thread's wait down"
     if lock.discipline == "fifo" and lock.writer_threads > 1:
-        return "quantiles of several callers need the kernel's rule: later faults change the wait"
+        return "quantiles of several callers need another rule than fifo: they depend on the gaps"
     return ""
 
 
@@ -336,15 +277,17 @@ def _one(
     exclusive, shared = float(lock.exclusive[0]), float(max(lock.shared[0], 0.0))
     hold = exclusive + shared
     think = max(float(lock.writer_think[0]) / sections, _NO_THINK * hold)
-    chain = build(Shape(n, m, stages, shared > 0, lock.discipline == "fifo"))
+    chain = build(Shape(n, m, stages, shared > 0, lock.discipline))
     rates = {
-        "fault": float(np.ravel(_affected_think_rate(lock))[0]) if n else 0.0,
+        "fault": float(np.ravel(affected_think_rate(lock))[0]) if n else 0.0,
         "call": 1.0 / think,
         "read end": 1.0 / float(lock.read_hold[0]) if n else 0.0,
         "exclusive stage": stages / exclusive,
         "tail stage": stages / shared if shared > 0 else 0.0,
     }
     state = steady_state(chain, rates, cpus)
+    if np.isnan(state.residual):
+        return dict.fromkeys((*_FIELDS, *levels), np.nan), chain, state
     calls = state.rate(chain.kind == MOVES.index("call"))
     faults = state.rate(chain.kind == MOVES.index("fault"))
     blocks = (chain.kind == MOVES.index("fault")) & chain.blocks[chain.source]
@@ -375,14 +318,17 @@ def _one(
         "call_rate": calls / sections,
     }
     quantiles = dict.fromkeys(levels, 0.0 if n == 0 else np.nan)
-    if n and not _no_quantiles(lock, cpus):
-        waits = Waits.of(chain, np.where(blocks, state.flow, 0.0), rates)
-        quantiles = _quantiles(waits, share, blocked, wake_time, levels)
+    if n and levels and not _no_quantiles(lock, cpus):
+        law = OvertakenWaits if lock.discipline == "writer_preference" else Waits
+        waits: WaitLaw = law.of(chain, np.where(blocks, state.flow, 0.0), rates)
+        # The law must know its own mean as well as the chain does.
+        if abs(waits.mean * blocked / blocked_time - 1.0) < _TOLERANCE:
+            quantiles = _quantiles(waits, share, blocked, wake_time, levels)
     return answer | quantiles, chain, state
 
 
 def _quantiles(
-    waits: Waits, share: float, blocked: float, wake_time: float, levels: tuple[float, ...]
+    waits: WaitLaw, share: float, blocked: float, wake_time: float, levels: tuple[float, ...]
 ) -> dict[float, float]:
     """Quantiles over all faults from the law of those that are blocked."""
     beyond: Floats = (1.0 - np.array(levels, dtype=float)) / share
@@ -390,5 +336,5 @@ def _quantiles(
     wait = np.zeros(len(levels))
     wait[late] = wait_quantile(waits, beyond[late])
     inner = {level: wait[i : i + 1] for i, level in enumerate(levels)}
-    full = _with_wake(np.array([blocked]), np.array([wake_time]), inner)
+    full = with_wake(np.array([blocked]), np.array([wake_time]), inner)
     return {level: float(value[0]) for level, value in full.items()}

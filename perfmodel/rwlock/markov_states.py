@@ -9,11 +9,17 @@ the queue. How much of the queue must be remembered depends on who is woken:
   behind it.
 * ``fifo``: only the readers up to the next writer are woken, so the number of readers in every gap
   between two waiting writers is needed. With one caller both are the same lock.
+* ``reader_preference`` and ``writer_preference``: readers and callers wait in two queues, all
+  readers are woken or none, and the two lengths are enough.
 
-While anybody waits, nobody enters: readers inside only leave, the queue only grows, stages only
-advance. The graph of moves has therefore no cycle except through the start of an exclusive part, and
-through readers that come and go while nobody waits. States are numbered along that order, which is
-what makes the balance equations nearly triangular (:mod:`perfmodel.rwlock.markov`).
+While new faults are blocked, nobody enters: readers inside only leave, the queue only grows, stages
+only advance. The graph of moves has therefore no cycle except through the start of an exclusive part,
+and through readers that come and go where they may. While they come and go, callers only gather
+(under reader preference; under all other rules none may wait then) and the tail only advances.
+States are numbered along that order: exclusive parts, then the *open* states in which readers come
+and go, in blocks of equal tail and callers, then the drain. It is what makes the balance equations
+triangular but for one neighbour on the wrong side within a block
+(:mod:`perfmodel.rwlock.markov_steady`).
 """
 
 from __future__ import annotations
@@ -25,6 +31,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfmodel.errors import InputError
+from perfmodel.rwlock.markov_moves import (
+    INSIDE,
+    QUEUE,
+    RULES,
+    STAGE,
+    TAIL,
+    waiting_callers,
+    waiting_readers,
+)
 
 __all__ = ["LIMIT", "MOVES", "Shape", "Structure", "count_states", "structure"]
 
@@ -32,13 +47,9 @@ __all__ = ["LIMIT", "MOVES", "Shape", "Structure", "count_states", "structure"]
 LIMIT = 1_000_000
 
 #: Kinds of moves; the rate of each is a number of threads times one base rate.
-MOVES = ("fault", "call", "read end", "exclusive stage", "tail stage")
+MOVES = tuple(RULES)
 
 Ints = NDArray[np.int64]
-
-# Columns that both disciplines share. The queue follows: (ahead, readers, behind) for rwsem,
-# (writers, readers of the first gap, of the second, ...) for fifo.
-_STAGE, _TAIL, _INSIDE, _QUEUE = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -53,20 +64,25 @@ class Shape:
         Stages of the exclusive part and of the tail, each.
     tail : bool
         Whether the exclusive part is followed by a shared tail.
-    fifo : bool
-        First come first served instead of the kernel's rule.
+    discipline : str
+        One of :data:`perfmodel.rwlock.lock.DISCIPLINES`.
     """
 
     threads: int
     callers: int
     stages: int
     tail: bool
-    fifo: bool
+    discipline: str
 
     @property
     def gaps(self) -> bool:
         """Whether the gaps of the queue must be told apart: with one caller there is only one."""
-        return self.fifo and self.callers > 1
+        return self.discipline == "fifo" and self.callers > 1
+
+    @property
+    def preference(self) -> bool:
+        """Whether readers and callers wait in queues of their own."""
+        return self.discipline in ("reader_preference", "writer_preference")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,22 +128,34 @@ class Structure:
     @property
     def stage(self) -> Ints:
         """Stage of the exclusive part, 0 where nobody writes."""
-        return self.table[:, _STAGE]
+        return self.table[:, STAGE]
 
     @property
     def tail(self) -> Ints:
         """Stage of the shared tail, 0 where there is none."""
-        return self.table[:, _TAIL]
+        return self.table[:, TAIL]
 
     @property
     def inside(self) -> Ints:
         """Faults that hold the lock for reading."""
-        return self.table[:, _INSIDE]
+        return self.table[:, INSIDE]
 
     @property
     def blocks(self) -> NDArray[np.bool_]:
         """Where a fault that comes is blocked."""
-        return np.asarray((self.stage > 0) | (self.waiting_callers > 0))
+        return ~_open(self.shape, self.table)
+
+    @property
+    def block(self) -> Ints:
+        """Number of the block of open states that a state belongs to; -1 where faults block.
+
+        Open states follow each other, those of a block with one more reader inside each.
+        """
+        at = np.flatnonzero(~self.blocks)
+        key = np.column_stack((self.tail[at], self.waiting_callers[at]))
+        number = np.full(self.states, -1, dtype=np.int64)
+        number[at] = np.cumsum(np.any(np.diff(key, axis=0, prepend=key[:1]) != 0, axis=1))
+        return number
 
     @property
     def running(self) -> Ints:
@@ -156,6 +184,12 @@ def count_states(shape: Shape) -> int:
         drain = sum(vectors(w + 1) - vectors(w) for w in range(1, m + 1))
         drain += tails * sum(vectors(w + 1) for w in range(1, m))
         return idle + drain + k * sum(vectors(w + 1) for w in range(m))
+    if shape.preference:
+        # Blocked readers and waiting callers are counted apart while somebody writes.
+        writing = k * (n + 1) * m
+        if shape.discipline == "reader_preference":
+            return idle + n * m + tails * (n + 1) * (m - 1) + writing
+        return idle + m * n * (n + 1) // 2 + tails * (m - 1) * comb(n + 2, 2) + writing
 
     def queues(callers: int, pairs: int, alone: int) -> int:
         # Without a blocked reader one number of callers, with one two numbers.
@@ -186,7 +220,8 @@ def structure(shape: Shape) -> Structure:
     size = count_states(shape)
     m = shape.callers
     radix = [shape.stages + 1, shape.stages + 1, shape.threads + 1]
-    radix += [m + 1] + [shape.threads + 1] * m if shape.gaps else [m + 1, shape.threads + 1, m + 1]
+    radix += [m + 1] + [shape.threads + 1] * (m if shape.gaps else 1)
+    radix += [] if shape.gaps or shape.preference else [m + 1]
     # A state is found by its number in mixed radix, which must fit a machine word.
     if size > LIMIT or prod(radix) >= 2**62:
         raise InputError(
@@ -196,19 +231,20 @@ def structure(shape: Shape) -> Structure:
             expected=f"at most {LIMIT} states and {2**62:.0e} numbers of them: fewer threads,"
             " callers or stages, or a simulation",
         )
-    table = _sorted(shape, _rwsem_states(shape) if not shape.gaps else _fifo_states(shape))
+    states = _preference_states if shape.preference else _rwsem_states
+    table = _sorted(shape, (_fifo_states if shape.gaps else states)(shape))
     weights = np.concatenate((np.cumprod(np.array(radix[:0:-1], dtype=np.int64))[::-1], [1]))
     codes = table @ weights
     by_code = np.argsort(codes)
     sorted_codes = codes[by_code]
 
-    readers, callers = _waiting_readers(shape, table), _waiting_callers(shape, table)
-    stage, tail, inside = table[:, :_QUEUE].T
+    readers, callers = waiting_readers(shape, table), waiting_callers(shape, table)
+    stage, tail, inside = table[:, :QUEUE].T
     writes, shares = (stage > 0).astype(np.int64), (tail > 0).astype(np.int64)
     thinking = shape.threads - inside - readers
     counts = (thinking, m - callers - writes - shares, inside, writes, shares)
     sources, targets, woken = [], [], []
-    for move, count in zip((_fault, _call, _read_end, _stage_end, _tail_end), counts, strict=True):
+    for move, count in zip(RULES.values(), counts, strict=True):
         source = np.flatnonzero(count > 0)
         rows = table[source]
         woken.append(move(shape, rows))
@@ -274,7 +310,7 @@ def _rwsem_states(shape: Shape) -> Ints:
         inside, ahead, readers, behind = rows[:, 2:].T
         keep = (readers > 0) | (behind == 0)
         keep &= (ahead > 0) | (readers == 0)
-        keep &= (inside > 0) | (ahead == 0) | (rows[:, _TAIL] > 0)
+        keep &= (inside > 0) | (ahead == 0) | (rows[:, TAIL] > 0)
         parts.append(rows[keep])
     return np.concatenate(parts)
 
@@ -284,7 +320,7 @@ def _fifo_states(shape: Shape) -> Ints:
     stages = _column(*range(1, shape.stages + 1))
 
     def padded(rows: Ints) -> Ints:
-        return np.pad(rows, ((0, 0), (0, _QUEUE + 1 + m - rows.shape[1])))
+        return np.pad(rows, ((0, 0), (0, QUEUE + 1 + m - rows.shape[1])))
 
     parts = [
         padded(_cross(stages, _column(0), _column(0), _column(w), _bounded(n, w + 1)))
@@ -297,103 +333,46 @@ def _fifo_states(shape: Shape) -> Ints:
             rows = _cross(_column(0), tail, _column(w), readers)
             rows = rows[:, [0, 1, 3, 2, *range(4, rows.shape[1])]]
             if w:
-                rows = rows[(rows[:, _INSIDE] > 0) | (rows[:, _TAIL] > 0)]
+                rows = rows[(rows[:, INSIDE] > 0) | (rows[:, TAIL] > 0)]
             parts.append(padded(rows))
     return np.concatenate(parts)
 
 
+def _preference_states(shape: Shape) -> Ints:
+    n, m = shape.threads, shape.callers
+    stages, readers = _column(*range(1, shape.stages + 1)), _column(*range(n + 1))
+    parts = [_cross(stages, _column(0), _column(0), _column(*range(m)), readers)]
+    for tail, callers in _tails(shape):
+        rows = _cross(_column(0), tail, _bounded(n, 2), _column(*range(callers + 1)))
+        rows = rows[:, [0, 1, 2, 4, 3]]
+        inside, waiting, blocked = rows[:, INSIDE:].T
+        # A reader is let in at once or waits behind a caller, and that one behind a holder.
+        keep = blocked == 0
+        if shape.discipline == "writer_preference":
+            keep |= waiting > 0
+        keep &= (inside > 0) | (waiting == 0) | (rows[:, TAIL] > 0)
+        parts.append(rows[keep])
+    return np.concatenate(parts)
+
+
+def _open(shape: Shape, table: Ints) -> NDArray[np.bool_]:
+    """Tell where a fault that comes enters at once."""
+    reads = table[:, STAGE] == 0
+    if shape.discipline == "reader_preference":
+        return np.asarray(reads)
+    return np.asarray(reads & (waiting_callers(shape, table) == 0))
+
+
 def _sorted(shape: Shape, table: Ints) -> Ints:
-    """Order the states along the moves: exclusive, then nobody waits, then the drain."""
-    waiting = _waiting_readers(shape, table) + _waiting_callers(shape, table)
-    stage, tail, inside = table[:, :_QUEUE].T
-    idle = (stage == 0) & (waiting == 0)
-    order = np.where(stage > 0, 0, np.where(idle, 1, 2))
+    """Order the states along the moves: exclusive, then open to readers, then the drain."""
+    callers = waiting_callers(shape, table)
+    waiting = waiting_readers(shape, table) + callers
+    stage, tail, inside = table[:, :QUEUE].T
+    opened = _open(shape, table)
+    order = np.where(stage > 0, 0, np.where(opened, 1, 2))
     done = np.where(tail > 0, tail, shape.stages + 1)
-    # Every move within the first and the last group adds one to this sum.
+    # Every move within the first and the last group, and from one block of the second to another,
+    # adds one to this sum.
     progress = np.where(stage > 0, stage + waiting, done + waiting + shape.threads - inside)
-    progress = np.where(idle, done, progress)
-    return np.asarray(table[np.lexsort((inside, progress, order))])
-
-
-def _waiting_readers(shape: Shape, table: Ints) -> Ints:
-    if shape.gaps:
-        return np.asarray(table[:, _QUEUE + 1 :].sum(axis=1))
-    return table[:, _QUEUE + 1]
-
-
-def _waiting_callers(shape: Shape, table: Ints) -> Ints:
-    if shape.gaps:
-        return table[:, _QUEUE]
-    return np.asarray(table[:, _QUEUE] + table[:, _QUEUE + 2])
-
-
-# Moves: each changes the rows in place and returns how many blocked readers it let in.
-
-
-def _nobody(rows: Ints) -> Ints:
-    return np.zeros(len(rows), dtype=np.int64)
-
-
-def _fault(shape: Shape, rows: Ints) -> Ints:
-    enters = (rows[:, _STAGE] == 0) & (_waiting_callers(shape, rows) == 0)
-    rows[:, _INSIDE] += enters
-    stays = np.flatnonzero(~enters)
-    if shape.gaps:
-        # The last gap: readers that own the lock are not in the queue, so theirs count from 0.
-        gap = rows[stays, _QUEUE] - (rows[stays, _STAGE] == 0)
-        rows[stays, _QUEUE + 1 + gap] += 1
-    else:
-        rows[stays, _QUEUE + 1] += 1
-    return _nobody(rows)
-
-
-def _call(shape: Shape, rows: Ints) -> Ints:
-    free = (rows[:, :_QUEUE].sum(axis=1) == 0) & (_waiting_callers(shape, rows) == 0)
-    rows[:, _STAGE] += free
-    behind = np.asarray(rows[:, _QUEUE + 1] > 0) & (not shape.gaps)
-    rows[:, _QUEUE] += ~free & ~behind
-    rows[:, _QUEUE + 2] += ~free & behind
-    return _nobody(rows)
-
-
-def _next_caller(rows: Ints) -> None:
-    """Let the first caller in where nobody holds the lock; the first who waits is a caller."""
-    enters = (rows[:, :_QUEUE].sum(axis=1) == 0) & (rows[:, _QUEUE] > 0)
-    rows[:, _STAGE] += enters
-    rows[:, _QUEUE] -= enters
-
-
-def _read_end(_shape: Shape, rows: Ints) -> Ints:
-    rows[:, _INSIDE] -= 1
-    _next_caller(rows)
-    return _nobody(rows)
-
-
-def _tail_end(shape: Shape, rows: Ints) -> Ints:
-    last = rows[:, _TAIL] == shape.stages
-    rows[:, _TAIL] = np.where(last, 0, rows[:, _TAIL] + 1)
-    _next_caller(rows)
-    return _nobody(rows)
-
-
-def _stage_end(shape: Shape, rows: Ints) -> Ints:
-    woken = _nobody(rows)
-    last = np.flatnonzero(rows[:, _STAGE] == shape.stages)
-    rows[:, _STAGE] += 1
-    ended = rows[last]
-    ended[:, _STAGE], ended[:, _TAIL] = 0, int(shape.tail)
-    if shape.gaps:
-        # Readers ahead of the first waiting caller enter; none where that caller is the head.
-        ended[:, _INSIDE] = ended[:, _QUEUE + 1]
-        ended[:, _QUEUE + 1 : -1] = ended[:, _QUEUE + 2 :]
-        ended[:, -1] = 0
-    else:
-        head = ended[:, _QUEUE] == 0
-        ended[:, _INSIDE] = np.where(head, ended[:, _QUEUE + 1], 0)
-        # The queue is left with the callers that stood behind the first reader.
-        ended[:, _QUEUE] = np.where(head, ended[:, _QUEUE + 2], ended[:, _QUEUE])
-        ended[head, _QUEUE + 1 :] = 0
-    woken[last] = ended[:, _INSIDE]
-    _next_caller(ended)
-    rows[last] = ended
-    return woken
+    progress = np.where(opened, done + callers, progress)
+    return np.asarray(table[np.lexsort((inside, callers, progress, order))])

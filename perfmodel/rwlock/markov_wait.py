@@ -1,9 +1,11 @@
-r"""How long a blocked fault waits under the kernel's rule, as a law and not only a mean.
+r"""How long a blocked fault waits where nobody overtakes it, as a law and not only a mean.
 
-Once a fault is blocked behind a caller, whoever comes later stands behind it or beside it: its wait
-is what is left of the present hold, then one hold for every caller ahead of the first blocked
+Under the kernel's rule whoever comes later than a blocked fault stands behind it or beside it: its
+wait is what is left of the present hold, then one hold for every caller ahead of the first blocked
 reader. That is a sum of exponential stages after a drain, so its Laplace transform is a short
-recursion; the chain's steady state says in which state the fault is blocked.
+recursion; the chain's steady state says in which state the fault is blocked. Under reader preference
+it waits for what is left of the present exclusive part alone: all readers go before any caller. (Where
+callers go first see :mod:`perfmodel.rwlock.markov_overtaken`.)
 
 The transform is inverted by Euler summation (Abate and Whitt, ORSA Journal on Computing 7, 1995),
 whose error for such smooth laws is about 1e-8 in probability.
@@ -11,6 +13,7 @@ whose error for such smooth laws is about 1e-8 in probability.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import comb
@@ -18,9 +21,10 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from perfmodel.rwlock.markov_moves import QUEUE
 from perfmodel.rwlock.markov_states import Structure
 
-__all__ = ["Waits", "wait_quantile"]
+__all__ = ["WaitLaw", "Waits", "wait_quantile"]
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
@@ -35,8 +39,52 @@ _POINTS, _ROUNDS = 8, 8
 _SMALLEST = 1e-6
 
 
+class WaitLaw(ABC):
+    """Law of a wait that is known by its Laplace transform."""
+
+    @property
+    @abstractmethod
+    def rate(self) -> float:
+        """A rate of the order of the inverse wait or above it, per ns."""
+
+    @abstractmethod
+    def transform(self, s: Complexes) -> Complexes:
+        """Return the mean of exp(-s wait).
+
+        Parameters
+        ----------
+        s : ndarray of complex, shape (points,), per ns
+            Arguments with a real part of at least 0.
+        """
+
+    @property
+    def mean(self) -> float:
+        """Mean wait, ns, from the slope of the transform."""
+        # Complex step: exact to rounding, unlike a difference.
+        h = 1e-40 * self.rate
+        at: Complexes = np.array([1j * h], dtype=np.complex128)
+        return float(-self.transform(at).imag[0] / h)
+
+    def beyond(self, wait: Floats) -> Floats:
+        """Return the probability that a wait is longer.
+
+        Parameters
+        ----------
+        wait : ndarray, ns
+            More than 0.
+        """
+        t = np.asarray(wait, dtype=float)
+        j = np.arange(_TERMS + _AVERAGED + 1)
+        s = np.asarray((_A + 2j * np.pi * j) / (2.0 * t[..., None]), dtype=np.complex128)
+        values = ((1.0 - self.transform(s.ravel()).reshape(s.shape)) / s).real
+        terms = np.where(j == 0, 0.5, 1.0) * np.where(j % 2 == 0, 1.0, -1.0) * values
+        sums = np.cumsum(terms, axis=-1)[..., _TERMS:]
+        average = np.array([comb(_AVERAGED, i) for i in range(_AVERAGED + 1)]) / 2.0**_AVERAGED
+        return np.asarray(np.exp(_A / 2.0) / t * (sums @ average))
+
+
 @dataclass(frozen=True, eq=False)
-class Waits:
+class Waits(WaitLaw):
     """The states in which faults are blocked.
 
     Attributes
@@ -63,19 +111,21 @@ class Waits:
         Parameters
         ----------
         chain : Structure
-            A chain that counts the callers ahead of the first blocked reader.
+            A chain that counts the callers ahead of the first blocked reader, or one in which no
+            caller is.
         blocked : ndarray of shape (moves,), per ns
             How often each move blocks a fault.
         rates : mapping of str to float, per ns
             The chain's rates.
         """
         n, k, m = chain.shape.threads, chain.shape.stages, chain.shape.callers
-        # Only moves that block count; the caller's column says how many stand ahead.
+        # Only moves that block count.
         move = np.flatnonzero(blocked)
         weight = blocked[move] / blocked[move].sum()
         state = chain.source[move]
         inside, tail, stage = chain.inside[state], chain.tail[state], chain.stage[state]
-        ahead = chain.table[state, 3]
+        preferred = chain.shape.discipline == "reader_preference"
+        ahead = np.zeros_like(state) if preferred else chain.table[state, QUEUE]
         draining, writing = np.zeros((n + 1, k + 1, m + 1)), np.zeros((k + 1, m + 1))
         reads = stage == 0
         np.add.at(draining, (inside[reads], tail[reads], ahead[reads]), weight[reads])
@@ -85,12 +135,9 @@ class Waits:
         )  # fmt: skip
 
     @property
-    def mean(self) -> float:
-        """Mean wait of a blocked fault, ns, from the slope of the transform."""
-        # Complex step: exact to rounding, unlike a difference.
-        h = 1e-8 * self.exclusive
-        at: Complexes = np.array([1j * h], dtype=np.complex128)
-        return float(-self.transform(at).imag[0] / h)
+    def rate(self) -> float:
+        """Rate of one stage of the exclusive part, per ns."""
+        return self.exclusive
 
     def transform(self, s: Complexes) -> Complexes:
         """Return the mean of exp(-s wait) of a blocked fault.
@@ -131,30 +178,13 @@ class Waits:
                 total += drained[t] * sum(weights[t, a] * after[a] for a in range(1, m + 1))
         return total
 
-    def beyond(self, wait: Floats) -> Floats:
-        """Return the probability that a blocked fault waits longer.
 
-        Parameters
-        ----------
-        wait : ndarray, ns
-            More than 0.
-        """
-        t = np.asarray(wait, dtype=float)
-        j = np.arange(_TERMS + _AVERAGED + 1)
-        s = np.asarray((_A + 2j * np.pi * j) / (2.0 * t[..., None]), dtype=np.complex128)
-        values = ((1.0 - self.transform(s.ravel()).reshape(s.shape)) / s).real
-        terms = np.where(j == 0, 0.5, 1.0) * np.where(j % 2 == 0, 1.0, -1.0) * values
-        sums = np.cumsum(terms, axis=-1)[..., _TERMS:]
-        average = np.array([comb(_AVERAGED, i) for i in range(_AVERAGED + 1)]) / 2.0**_AVERAGED
-        return np.asarray(np.exp(_A / 2.0) / t * (sums @ average))
-
-
-def wait_quantile(waits: Waits, beyond: Floats) -> Floats:
+def wait_quantile(waits: WaitLaw, beyond: Floats) -> Floats:
     """Return the waits that the given shares of the blocked faults exceed.
 
     Parameters
     ----------
-    waits : Waits
+    waits : WaitLaw
         The law.
     beyond : ndarray of shape (levels,)
         Shares, between 0 and 1.

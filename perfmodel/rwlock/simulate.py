@@ -7,6 +7,13 @@ against, and what answers where they do not hold. The event loop is in
 What it knows and the closed forms do not: a woken fault owns the lock while it is still on its way,
 so callers wait for it (``kernel/locking/rwsem.c``, ``rwsem_mark_wake``), and the waker pays before
 its shared tail or before it goes on.
+
+With fewer CPUs than threads (`Lock.cpus`) all threads that run slow down by one factor. Who runs: a
+thread that thinks, holds the lock or spins for it. Who does not: a queued fault or caller, also one
+that spins there by 5.10's rule, and a woken one until its wake-up is over. What passes on the slowed
+clock: all holds and think times, the wake-up, which on such a machine is a wait for a CPU, and the
+patience of a spinning caller, which looks at its watch only while it has a CPU. The 4 ms of the
+handoff are real time, as are all waits and rates.
 """
 
 from __future__ import annotations
@@ -105,7 +112,15 @@ def _means(lock: Lock) -> NDArray[np.float64]:
         raise InputError("faults that take no time never end", field="fault_think")
     if means[3] + means[4] + means[5] == 0:
         raise InputError("calls that take no time never end", field="writer_think")
+    if lock.cpus is not None and (lock.fault_threads is None or lock.writer_rate is not None):
+        raise InputError("an open stream does not say how many threads share the CPUs", field="cpus",
+                         expected="numbers of threads, or cpus=None")  # fmt: skip
     return means
+
+
+def _limited(lock: Lock) -> bool:
+    """Whether there are fewer CPUs than threads."""
+    return lock.cpus is not None and lock.cpus < (lock.fault_threads or 0) + lock.writer_threads
 
 
 def _inverse(rate: float) -> float:
@@ -123,37 +138,41 @@ def _world(
     open_faults = lock.fault_threads is None
     open_calls = lock.writer_rate is not None
     threads = faulting + calling
-    slots = threads + (POOL if open_faults or open_calls else 0)
-    n = np.zeros(world.NUMBERS, dtype=np.int64)
-    n[world.FREE] = threads if slots > threads else -1
-    n[world.WOKEN] = -1
-    n[world.DISCIPLINE] = DISCIPLINES.index(lock.discipline)
-    n[world.SPIN], n[world.STEAL] = corrections.spin, corrections.steal
-    n[world.HANDOFF], n[world.SECTIONS] = corrections.handoff, lock.sections
-    n[world.OPEN_FAULTS] = open_faults and math.isfinite(means[0])
-    n[world.OPEN_CALLS] = open_calls and math.isfinite(means[3])
-    table = np.zeros((slots, 4), dtype=np.int64)
-    table[:, 0] = np.arange(1, slots + 1)
-    table[-1:, 0] = -1
+    count = threads + (POOL if open_faults or open_calls else 0)
+    latency = _first(lock.wake_latency) if corrections.wake else 0.0
+    serial = _first(lock.wake_serial) if corrections.wake else 0.0
+    faults, callers = lock.readers_sleep, corrections.sleep or corrections.spin
+    state = np.zeros(1, dtype=world.STATE)
+    for name, value in {
+        "mean": np.where(np.isfinite(means), means, 0.0),
+        "law": [KINDS.index(laws[p].kind) for p in PARTS],
+        "shape": [math.sqrt(math.log1p(laws[p].cv**2)) if laws[p].kind == "lognormal" else 0.0
+                  for p in PARTS],
+        "keys": np.random.SeedSequence(seed).generate_state(len(PARTS) + 3, np.uint64),
+        "fault_latency": latency * faults, "fault_serial": serial * faults,
+        "caller_latency": latency * callers, "caller_serial": serial * callers,
+        "affected": lock.affected, "io_share": lock.io_share,
+        "discipline": DISCIPLINES.index(lock.discipline), "spin": corrections.spin,
+        "steal": corrections.steal, "handoff": corrections.handoff, "sections": lock.sections,
+        "open_faults": open_faults and math.isfinite(means[0]),
+        "open_calls": open_calls and math.isfinite(means[3]),
+        "cpus": lock.cpus if _limited(lock) else 0, "threads": threads,
+        "woken": -1, "free": threads if count > threads else -1,
+    }.items():  # fmt: skip
+        state[name] = value
+    slots = np.zeros(count, dtype=world.SLOT)
+    slots["next"] = np.arange(1, count + 1)
+    slots["next"][-1:] = -1
     points = max(2, *(len(law.edges) for law in laws.values()))
     edges, shares = np.ones((len(PARTS), points)), np.ones((len(PARTS), points))
     for i, part in enumerate(PARTS):
         size = len(laws[part].edges)
         edges[i, :size], shares[i, :size] = laws[part].edges, laws[part].shares
-    latency = _first(lock.wake_latency) if corrections.wake else 0.0
-    serial = _first(lock.wake_serial) if corrections.wake else 0.0
-    faults, callers = lock.readers_sleep, corrections.sleep or corrections.spin
+    room = 2 * count + 4096
     made = world.World(
-        when=np.zeros(2 * slots + 4096), what=np.zeros(2 * slots + 4096, dtype=np.int64),
-        n=n, slots=table, times=np.zeros((slots, 3)), sums=np.zeros(world.SUMS),
-        waits=np.zeros(world.BINS, dtype=np.int64), mean=np.where(np.isfinite(means), means, 0.0),
-        law=np.array([KINDS.index(laws[p].kind) for p in PARTS]),
-        shape=np.array([math.sqrt(math.log1p(laws[p].cv ** 2)) if laws[p].kind == "lognormal"
-                        else 0.0 for p in PARTS]),
-        edges=edges, shares=shares,
-        keys=np.random.SeedSequence(seed).generate_state(len(PARTS) + 3, np.uint64).astype(np.uint64),
-        cost=np.array([latency * faults, serial * faults, latency * callers, serial * callers,
-                       lock.affected, lock.io_share]),
+        when=np.full(room, np.inf), what=np.zeros(room, dtype=np.int64), state=state,
+        sums=np.zeros(1, dtype=world.SUMS), slots=slots,
+        waits=np.zeros(world.BINS, dtype=np.int64), edges=edges, shares=shares,
     )  # fmt: skip
     engine.start(made, faulting, calling)
     return made
@@ -178,7 +197,7 @@ def simulate(
     Parameters
     ----------
     lock : Lock
-        The question; of arrays the first draw counts.
+        The question; of arrays the first draw counts. With `cpus` both populations must be closed.
     calls : int
         Calls to measure, over all batches and replications.
     seed : int
@@ -209,7 +228,8 @@ def simulate(
     Raises
     ------
     InputError
-        If a number is no duration, or a correction does not belong to the discipline.
+        If a number is no duration, a correction does not belong to the discipline, or CPUs are
+        given for an open stream.
     MissingExtraError
         If numba is not installed.
     """
@@ -236,23 +256,23 @@ def simulate(
     most = max(max_events // (total + replications), 1000)
     if not math.isfinite(means[3]):  # nobody calls: batches of faults
         most = min(most, 4 * max(math.ceil(size), 100))
-    sums, waits = np.zeros((total, world.SUMS)), np.zeros((total, world.BINS), dtype=np.int64)
+    sums, time = np.zeros(total, dtype=world.SUMS), np.zeros(total)
+    waits = np.zeros((total, world.BINS), dtype=np.int64)
     full = cut = False
     for run in range(replications):
         w = _world(lock, means, USUAL | dict(holds or {}), corrections, (seed, run))
         engine.run(w, warm_up * calls / replications, most)
         for batch in range(run * batches, (run + 1) * batches):
-            begun = w.sums[world.NOW]
-            w.sums[world.NOW + 1 :] = 0.0
-            w.waits[:] = 0
+            begun = float(w.state["now"][0])
+            w.sums[0], w.waits[:] = 0, 0
             engine.run(w, size, most)
-            cut |= bool(w.sums[world.CALLS] < size) and math.isfinite(means[3])
-            sums[batch], waits[batch] = w.sums, w.waits
-            sums[batch, world.NOW] -= begun
+            cut |= bool(w.sums["calls"][0] < size) and math.isfinite(means[3])
+            sums[batch], waits[batch] = w.sums[0], w.waits
+            time[batch] = w.state["now"][0] - begun
             if progress is not None:
                 progress((batch + 1) / total)
-        full |= bool(w.n[world.FULL])
-    return _result(lock, sums, waits, levels, seed, corrections, full=full, cut=cut)
+        full |= bool(w.state["full"][0])
+    return _result(lock, sums, time, waits, levels, seed, corrections, full=full, cut=cut)
 
 
 def _estimate(above: NDArray[np.float64], below: NDArray[np.float64]) -> Estimate:
@@ -281,11 +301,10 @@ def _quantile(waits: NDArray[np.int64], faults: float, level: float) -> float:
 
 
 def _result(
-    lock: Lock, sums: NDArray[np.float64], waits: NDArray[np.int64], levels: tuple[float, ...],
-    seed: int, corrections: Corrections, *, full: bool, cut: bool,
+    lock: Lock, sums: NDArray[np.void], time: NDArray[np.float64], waits: NDArray[np.int64],
+    levels: tuple[float, ...], seed: int, corrections: Corrections, *, full: bool, cut: bool,
 ) -> SimulationResult:  # fmt: skip
-    got = dict(zip(("time", "faults", "blocked", "blocked_time", "wake_time", "asked", "acquire",
-                    "calls", "waiting", "written", "events", "woken"), sums.T, strict=True))  # fmt: skip
+    got = {name: sums[name].astype(float) for name in sums.dtype.names or ()} | {"time": time}
     wait = got["blocked_time"] + got["wake_time"]
     ratios = {
         "acquire": (got["acquire"], got["asked"]), "blocked": (got["blocked"], got["calls"]),
@@ -305,6 +324,7 @@ def _result(
         spread = _estimate(np.array(each), ones)
         whole = _quantile(waits.sum(axis=0), float(got["faults"].sum()), level)
         quantiles[level] = Estimate(whole, spread.error, spread.half_width)
+    limited = _limited(lock)
     half = len(sums) // 2
     growth = [_estimate(wait[s], got["faults"][s]) for s in (slice(half), slice(half, None))]
     load = (
@@ -317,6 +337,8 @@ def _result(
         broken.append("the calls come faster than the lock can serve them: no steady state")
     elif growth[1].mean - growth[0].mean > _STEADY * math.hypot(*(g.error for g in growth)) > 0:
         broken.append("the waits still grow: more calls are needed, or there is no steady state")
+    if limited and lock.io_share > 0:
+        broken.append("no fault waits for I/O: here it would take a CPU meanwhile")
     if cut:
         broken.append(f"only {got['calls'].sum():.0f} calls came within the events allowed")
     unstable = full or load >= 1
@@ -325,7 +347,9 @@ def _result(
     answer = Answer(
         **{name: value[name] for name in ratios if name not in ("waiting_faults", "write_share")},
         wait_quantiles={q: np.array([e.mean]) for q, e in quantiles.items()},
-        solver=f"simulation, {lock.discipline} rule; corrections: {corrections}",
+        solver=f"simulation, {lock.discipline} rule"
+        + (f", {lock.cpus} CPUs" if limited else "")
+        + f"; corrections: {corrections}",
         stated_error=f"95 % intervals from {len(sums)} batches stand beside every mean",
         region=Region.nowhere(broken),
     )

@@ -17,7 +17,7 @@ def test_every_policy_stands_beside_the_closed_form(cli: Cli) -> None:
     answer = ran.json
     assert answer["schema"] == "perfmodel.simulation/1"
     assert [p["policy"] for p in answer["policies"]] == [
-        "none", "last-vma", "before-flush", "every-vma", "read-only",
+        "none", "last-vma", "before-flush", "every-vma", "read-only", "per-vma",
     ]  # fmt: skip
     for policy in answer["policies"]:
         for name in ("fault_wait_ns", "blocked_share", "acquire_ns", "faults_per_s", "calls_per_s"):

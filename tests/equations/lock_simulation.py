@@ -51,6 +51,8 @@ def simulate(
     nu: float = 0.0,
     writers: int = 0,
     think_writer: float = 0.0,
+    io_share: float = 0.0,
+    io_time: float = 0.0,
     rule: str = "rwsem",
     events: int = 200_000,
     seed: int = 1,
@@ -89,7 +91,10 @@ def simulate(
         totals[4] += wait > 0
         if keep:
             waits.append(wait)
-        push(heap, (now + expo(mu), READ_END, 0))
+        hold = expo(mu)
+        if io_share and rng.random() < io_share:
+            hold += expo(1 / io_time)
+        push(heap, (now + hold, READ_END, 0))
 
     def let_writer_in(since: float) -> None:
         nonlocal writing

@@ -186,23 +186,24 @@ def test_open_drain_against_samples(load):
 
 def test_two_classes():
     plain = dr.drain_open(5e-3, 1e-3)
-    for share, long in ((0.0, 1e5), (1e-3, 1e3)):
+    for share, long in ((0.0, 1e5), (1e-3, 0.0)):
         both = dr.drain_open_two_class(5e-3, 1e-3, share, long)
         assert both.mean == pytest.approx(float(plain.mean), rel=1e-8)
         assert both.second == pytest.approx(float(plain.second), rel=1e-8)
     rng = np.random.default_rng(22)
     lam, share, tau = 2e-3, 2e-3, 5e4
-    minor, major = (
-        rng.poisson(lam * (1 - share) * 1e3, CALLS),
-        rng.poisson(lam * share * tau, CALLS),
-    )
-    longest = np.maximum(
-        np.where(np.arange(20) < minor[:, None], rng.exponential(1e3, (CALLS, 20)), 0).max(1),
-        np.where(np.arange(8) < major[:, None], rng.exponential(tau, (CALLS, 8)), 0).max(1),
-    )
+    # Faults of the last 1.2 ms, each with its own hold: what is left of the longest.
+    span = 24 * tau
+    drains = np.zeros(CALLS // 10)
+    for i in range(drains.size):
+        count = rng.poisson(lam * share * span)
+        hold = rng.exponential(1e3, count) + rng.exponential(tau, count)
+        drains[i] = max(0.0, (hold - rng.uniform(0, span, count)).max(initial=0.0))
+        minor = rng.poisson(lam * (1 - share) * 1e3)
+        drains[i] = max(drains[i], rng.exponential(1e3, minor).max(initial=0.0))
     got = dr.drain_open_two_class(lam, 1e-3, share, tau)
-    assert abs(z(longest, got.mean)) < 4.5
-    assert abs(z(longest**2, got.second)) < 4.5
+    assert abs(z(drains, got.mean)) < 4.5
+    assert abs(z(drains**2, got.second)) < 4.5
     rough = dr.DRAIN_IO(lambda_r=lam, mu=1e-3, io_share=share, io_time=tau)
     assert rough == pytest.approx(float(got.mean), rel=0.12)
 

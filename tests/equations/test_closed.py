@@ -8,6 +8,8 @@ from lock_simulation import simulate
 
 from perfmodel.equations.closed import closed_system
 from perfmodel.errors import InputError
+from perfmodel.rwlock.lock import Lock
+from perfmodel.rwlock.markov import solve_chain
 
 #: threads, nu, mu, think time of the writer, exclusive, shared; times in units of a fault's hold.
 GRID = [(1, 0.5, 1, 5, 1, 0), (3, 2.0, 1, 0.5, 0.3, 0.3), (8, 0.05, 1, 50, 2, 0),
@@ -127,3 +129,62 @@ def test_bad_input():
         closed_system(1, 1, 1, 1, 1, think_law="weibull")
     with pytest.raises(InputError, match="threads"):
         closed_system(-1, 1, 1, 1, 1)
+
+
+# --------------------------------------------------------------- holds with a law, and the chain
+
+
+def chain(n, nu, mu, z, d, r, stages):
+    """Answer the same question exactly."""
+    lock = Lock(
+        np.array([d]), np.array([r]), 1 / mu, fault_threads=n, fault_think=1 / nu,
+        writer_threads=1, writer_think=z, readers_sleep=False,
+    )  # fmt: skip
+    return solve_chain(lock, stages=stages, levels=())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    nu=st.floats(0.01, 10), z=st.floats(0.1, 100), d=st.floats(0.01, 30),
+    r=st.one_of(st.just(0.0), st.floats(0.01, 30)),
+    stages=st.sampled_from([1, 2, 8]),
+)  # fmt: skip
+def test_one_thread_and_one_caller_are_exact(nu, z, d, r, stages):
+    got = closed_system(1, nu, 1.0, z, d, r, stages=stages, quantiles=())
+    right = chain(1, nu, 1.0, z, d, r, stages)
+    for value, found in (
+        (got.fault_rate, right.fault_rate),
+        (got.call_rate, right.call_rate),
+        (got.p_blocked, right.blocked_share),
+        (got.wait_mean, right.wait_mean),
+        (got.writer_wait, right.acquire),
+        (got.blocked_per_call, right.blocked),
+        (got.blocked_time_per_call, right.blocked_time),
+    ):
+        assert value == pytest.approx(found[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("stages", [1, 8])
+def test_several_threads_are_within_the_error_of_the_closure(stages):
+    rng = np.random.default_rng(stages)
+    for _ in range(15):
+        n = int(rng.choice([2, 4, 8, 16, 32]))
+        nu, z, d, r = 10 ** rng.uniform(-2, 0, 4) * [3, 300, 10, 10]
+        got = closed_system(n, nu, 1.0, z, d, r, stages=stages, quantiles=())
+        right = chain(n, nu, 1.0, z, d, r, stages)
+        assert got.fault_rate == pytest.approx(right.fault_rate[0], rel=0.01)
+        assert got.call_rate == pytest.approx(right.call_rate[0], rel=0.08)
+        assert got.wait_mean == pytest.approx(right.wait_mean[0], rel=0.06)
+
+
+def test_many_stages_are_a_constant():
+    asked = (12, 1e-4, 1e-3, 1e5, 4000.0, 2000.0)
+    many, constant = closed_system(*asked, stages=10**7), closed_system(*asked)
+    assert many.fault_rate == pytest.approx(float(constant.fault_rate), rel=1e-7)
+    assert many.blocked_time_per_call == pytest.approx(
+        float(constant.blocked_time_per_call), rel=1e-6
+    )
+    assert np.isnan(many.wait_quantiles[0.9])
+    assert np.isnan(many.wait_quantiles_blocked[0.9])
+    with pytest.raises(InputError, match="stages"):
+        closed_system(*asked, stages=0)

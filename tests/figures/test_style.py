@@ -88,7 +88,7 @@ def written(
     machine: pm.Machine, table: pm.ObservationTable, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     folder = tmp_path_factory.mktemp("figures") / "out"
-    write_all(machine, table, directory=folder)
+    write_all(machine, table, directory=folder, only=[k.name for k in FIGURES])
     return folder
 
 

@@ -117,13 +117,17 @@ def test_the_same_seed_gives_the_same_answer_and_another_does_not() -> None:
 def test_policies_meet_the_same_draws() -> None:
     # Paired by the seed the difference of two policies is known better than that of two runs.
     whole, cut = _lock(), _lock(exclusive=np.array([2800.0]), shared=np.array([200.0]))
-    one, two = (simulate(lock, calls=10_000, seed=1) for lock in (whole, cut))
-    difference = compare(one, two)["wait_mean"]
-    alone = math.hypot(one.estimates["wait_mean"].error, two.estimates["wait_mean"].error)
-    assert difference.error < 0.6 * alone
-    assert difference.mean < -4.5 * difference.error
+    ratios = []
+    for seed in range(4):
+        one, two = (simulate(lock, calls=10_000, seed=seed) for lock in (whole, cut))
+        difference = compare(one, two)["wait_mean"]
+        alone = math.hypot(one.estimates["wait_mean"].error, two.estimates["wait_mean"].error)
+        ratios.append(difference.error / alone)
+        assert difference.mean < -4.5 * difference.error
+    # Of independent runs the ratio is 1 on average.
+    assert np.mean(ratios) < 0.8
     with pytest.raises(InputError, match="paired"):
-        compare(one, simulate(cut, calls=10_000, seed=2))
+        compare(one, simulate(cut, calls=10_000, seed=9))
 
 
 def test_disciplines_are_ordered_as_the_textbook_says() -> None:
