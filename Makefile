@@ -7,7 +7,7 @@ MACHINE := xeon-vm-6.18
 DATA    := calibration/data/$(MACHINE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test measure figures lab lint bench refresh lock clean
+.PHONY: help demo test measure figures lab lint bench certify refresh lock clean
 
 help:
 	@echo "make demo     calibrate from the recorded run, print the verdict, write figures and a report"
@@ -70,8 +70,12 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python calibration/benchmarks/simulation.py
 
+# The grid that holds the three solvers together, and the map of the closed forms' errors: two minutes.
+certify: $(VENV)/installed-simulate
+	$(BIN)/python calibration/agreement/certify.py
+
 # Profile, figures and output of the README, after new runs or a change of the model.
-refresh: $(VENV)/installed
+refresh: $(VENV)/installed-simulate
 	$(BIN)/python calibration/refresh.py
 
 # The versions that a fresh install gets; run it, run the tests, commit both.

@@ -93,7 +93,9 @@ def _error_map() -> str:
              *(" / ".join(f"{100 * by.loc[q, c]:.2g}" for c in ("p50", "p95", "max"))
                if q in by.index else "" for q in ("wait_mean", "p99", "acquire", "fault_rate"))]
         )  # fmt: skip
-    return _table(rows, ["questions", "inside", "points", "mean wait", "p99", "caller's wait", "faults/s"])
+    return _table(
+        rows, ["questions", "inside", "points", "mean wait", "p99", "caller's wait", "faults/s"]
+    )
 
 
 def _table(rows: list[list[str]], head: list[str]) -> str:

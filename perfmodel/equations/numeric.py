@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import special as sc
 
 __all__ = [
+    "binomial_tail",
     "dilog",
     "ein",
     "ein2",
@@ -189,6 +190,16 @@ def poisson_tail(k: Any, a: Any) -> _Array:
     k, a = np.broadcast_arrays(np.asarray(k, dtype=np.float64), np.asarray(a, dtype=np.float64))
     tail = np.asarray(sc.gammainc(np.maximum(k, 1.0), a))
     return np.where((k <= 0) & ~np.isnan(a), 1.0, tail)
+
+
+def binomial_tail(j: Any, n: Any, s: Any) -> _Array:
+    """Return P(X >= j) of a binomial X of n trials with probability s; 1 for j <= 0, real n and j."""
+    j, n, s = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (j, n, s)))
+    inside = (j > 0) & (j <= n)
+    tail = sc.betainc(np.where(inside, j, 1.0), np.where(inside, n - j + 1.0, 1.0), s)
+    outside = np.where(j > n, 0.0, 1.0)
+    known = ~(np.isnan(j) | np.isnan(n) | np.isnan(s))
+    return np.where(known, np.where(inside, tail, np.where(j <= 0, 1.0, outside)), np.nan)
 
 
 # ------------------------------------------------------- Erlang's loss and the machine repairman

@@ -22,6 +22,7 @@ import sympy
 from sympy.core.function import ArgumentIndexError
 
 from perfmodel.equations.numeric import (
+    binomial_tail,
     dilog,
     ein,
     ein2,
@@ -40,6 +41,7 @@ from perfmodel.equations.numeric import (
 
 __all__ = [
     "NUMERIC",
+    "BinomialTail",
     "Dilog",
     "Ein",
     "Ein2",
@@ -55,6 +57,7 @@ __all__ = [
     "OneMinusExp",
     "Phi",
     "PoissonTail",
+    "binomial_tail",
     "dilog",
     "ein",
     "ein2",
@@ -216,6 +219,20 @@ class PoissonTail(_Special):
         return PoissonTail(k - 1, a) - PoissonTail(k, a)
 
 
+class BinomialTail(_Special):
+    """P(X >= j) of a binomial X of n trials with probability s."""
+
+    nargs = 3
+    template = r"P\left(\mathrm{{Bin}}({1}, {2}) \geq {0}\right)"
+
+    def fdiff(self, argindex: int = 3) -> Any:
+        """Return the derivative by the probability."""
+        if argindex != 3:
+            raise ArgumentIndexError(self, argindex)
+        j, n, s = self.args
+        return s ** (j - 1) * (1 - s) ** (n - j) / sympy.beta(j, n - j + 1)
+
+
 class ErlangB(_Special):
     """Erlang's loss probability."""
 
@@ -287,6 +304,7 @@ NUMERIC: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "Ein2": ein2,
         "Harmonic": harmonic,
         "PoissonTail": poisson_tail,
+        "BinomialTail": binomial_tail,
         "ErlangB": erlang_b,
         "ErlangServed": erlang_served,
         "LineQueue": line_queue,

@@ -16,11 +16,13 @@ from perfmodel.figures import (
     closed_form_errors,
     extrapolation,
     few_cpus,
+    full_line,
     hold_law,
     hold_phases,
     measured_against_predicted,
     natural_experiment,
     near_saturation,
+    several_callers,
     textbook_rule,
 )
 from perfmodel.figures.kind import Inputs, Kind
@@ -42,7 +44,9 @@ FAILURES: tuple[Kind, ...] = (
     textbook_rule.FIGURE,
     near_saturation.FIGURE,
     hold_law.FIGURE,
+    several_callers.FIGURE,
     few_cpus.FIGURE,
+    full_line.FIGURE,
     extrapolation.FIGURE,
     closed_form_errors.FIGURE,
 )

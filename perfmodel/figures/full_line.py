@@ -129,7 +129,7 @@ def _closed(threads: int) -> tuple[float, float, float]:
 
 
 def data_for(
-    *, threads: tuple[int, ...] = THREADS, calls: int = 1500, replications: int = 4,
+    *, threads: tuple[int, ...] = THREADS, calls: int = 800, replications: int = 5,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Spec:  # fmt: skip
     """Compute the figure.

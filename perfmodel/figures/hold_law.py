@@ -137,7 +137,8 @@ def data_for(*, calls: int = 30_000, progress: Callable[[float], None] = lambda 
 
     # Faults that pause longer than the hold lasts: else all of them are blocked whatever its law.
     think = 5 * HOLD
-    curves, heavy = {}, []
+    curves = {}
+    heavy: list[Heavy] = []
     for k, (name, shared) in enumerate((("none", 0.0), ("downgrade", CUT))):
         lock = replace(
             example(HOLD * (1 - shared), HOLD * shared, think=think), readers_sleep=False

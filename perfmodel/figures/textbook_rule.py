@@ -194,7 +194,8 @@ def data_for(
         return line(rule, shares, lambda share: ratios.ratio(share, rule, callers=callers))
 
     def over_callers(rule: str) -> Line:
-        return line(rule, callers, lambda count: ratios.ratio(SHARE, rule, callers=count))
+        at = tuple(m for m in callers if rule != "fifo" or m <= FIFO_CALLERS)
+        return line(rule, at, lambda count: ratios.ratio(SHARE, rule, callers=count))
 
     panels = tuple((m, tuple(over_shares(rule, m) for rule in RULES)) for m in (1, 4))
     over = tuple(over_callers(rule) for rule in RULES)

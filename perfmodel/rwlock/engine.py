@@ -125,7 +125,7 @@ def _let_fault_in(w: World, now: float, slot: int, delay: float, queued: bool) -
         w.sums[0].blocked_time += waited
         if n.cpus > 0:  # how long it is on its way is seen when it comes
             n.coming += 1
-            customer.granted = n.now
+            customer.queued = n.now
             push(w, now + delay, FAULT_RUNS, slot)
         else:
             w.sums[0].wake_time += delay
@@ -140,7 +140,7 @@ def _let_fault_in(w: World, now: float, slot: int, delay: float, queued: bool) -
 def _fault_runs(w: World, slot: int) -> None:
     n, customer = w.state[0], w.slots[unsigned(slot)]
     n.coming -= 1
-    w.sums[0].wake_time += n.now - customer.granted
+    w.sums[0].wake_time += n.now - customer.queued
     _note_wait(w, n.now - customer.since)
 
 

@@ -21,7 +21,7 @@ __all__ = ["DISCIPLINES", "LEVELS", "Answer", "Lock"]
 LEVELS = (0.5, 0.9, 0.99)
 
 #: Orders of service: the kernel's, first come first served, and two textbook ones that only the
-#: simulation answers.
+#: chain and the simulation answer.
 DISCIPLINES = ("rwsem", "fifo", "reader_preference", "writer_preference")
 
 

@@ -46,7 +46,7 @@ _TOLERANCE = 1e-9
 _NO_THINK = 1e-9
 
 #: Blocked faults that one wake-up lets in at most under the kernel's rule (MAX_READERS_WAKEUP in
-#: ``kernel/locking/rwsem.c``, Linux 4.17 and later). The chain lets all of them in.
+#: ``kernel/locking/rwsem.c``, Linux 5.10 to 6.18). The chain lets all of them in.
 MAX_WOKEN = 256
 
 # Conditions that are met or not draw by draw.

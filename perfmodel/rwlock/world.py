@@ -104,12 +104,11 @@ STATE = np.dtype(
 )  # fmt: skip
 
 #: A customer: next in its queue, position in the random numbers, section, place in line; when it
-#: asked, what it waited in earlier sections, when it queued and was woken, its next duration, ns.
+#: asked, what it waited in earlier sections, when it queued or was woken, its next duration, ns.
 SLOT = np.dtype(
     [
         ("next", _INT), ("position", _INT), ("section", _INT), ("ticket", _INT),
-        ("since", _FLOAT), ("before", _FLOAT), ("queued", _FLOAT), ("granted", _FLOAT),
-        ("ahead", _FLOAT),
+        ("since", _FLOAT), ("before", _FLOAT), ("queued", _FLOAT), ("ahead", _FLOAT),
     ],
     align=True,
 )  # fmt: skip

@@ -13,9 +13,11 @@ from perfmodel.figures import (
     closed_form_errors,
     extrapolation,
     few_cpus,
+    full_line,
     hold_law,
     near_saturation,
     new_figure,
+    several_callers,
     textbook_rule,
 )
 
@@ -28,7 +30,9 @@ MADE = {
         calls=3000,
     ),
     "near_saturation": lambda: near_saturation.data_for(loads=(0.03, 0.3, 0.6), events=200_000),
-    "hold_law": hold_law.data_for,
+    "hold_law": lambda: hold_law.data_for(calls=3000),
+    "several_callers": lambda: several_callers.data_for(shares=(0.0, 0.3, 0.92), threads=8),
+    "full_line": lambda: full_line.data_for(threads=(4, 16, 64), calls=400),
     "few_cpus": few_cpus.data_for,
     "extrapolation": lambda: extrapolation.data_for(trials=20),
     "closed_form_errors": closed_form_errors.data_for,
