@@ -123,14 +123,19 @@ def title(spec: Spec) -> str:
     )
 
 
+def _percent(error: float) -> str:
+    """Write two digits, and none in an exponent."""
+    return f"{float(f'{100 * error:.2g}'):g} %"
+
+
 def caption(spec: Spec) -> str:
     """Return the caption, with the numbers of the spec."""
     said = []
     for quantity, name in QUANTITIES.items():
         inside, outside = (spec.typical(quantity, valid=v) for v in (True, False))
         said.append(
-            f"{name} {100 * inside[0]:.2g} % (95 % of the worst group below {100 * inside[1]:.2g} %),"
-            f" outside {100 * outside[0]:.2g} %"
+            f"{name} {_percent(inside[0])} (95 % of the worst group below {_percent(inside[1])}),"
+            f" outside {_percent(outside[0])}"
         )
     noise = float(spec.table[spec.table.quantity == "wait_mean"].noise.median())
     return (

@@ -181,22 +181,23 @@ def queue(lock: Lock, levels: tuple[float, ...]) -> Answer:
     m, a = lock.sections, lock.affected
     rate = float(lock.fault_rate or 0.0) * a
     mu = 1.0 / np.asarray(lock.read_hold)
-    rule = rwsem_queue if lock.discipline == "rwsem" else fifo_queue
+    form = rwsem_queue if lock.discipline == "rwsem" else fifo_queue
+
+    def queue_at(rate_of_calls: NDArray[np.float64]) -> Queue:
+        return form(
+            rate, m * rate_of_calls, mu, lock.exclusive, lock.shared,
+            io_share=lock.io_share, io_time=lock.io_time,
+        )  # fmt: skip
+
     if lock.writer_rate is not None:
         calls = np.full_like(lock.exclusive, lock.writer_rate)
     else:
-        calls = _closed_callers(lock, lambda c: rule(rate, m * c, mu, lock.exclusive, lock.shared))
-    queue = rule(rate, m * calls, mu, lock.exclusive, lock.shared)
+        calls = _closed_callers(lock, queue_at)
+    queue = queue_at(calls)
     region = queue.region.also(woken_in_the_way(lock, calls)).also(
-        {
-            "load below 0.1 (above it differences between policies are unreliable)": ~(
-                queue.load > 0.1
-            )
-        }
+        {"load below 0.8 (differences between policies were checked up to it)": ~(queue.load > 0.8)}
     )
     never = []
-    if lock.io_share > 0:
-        never.append("no fault waits for I/O (they are left out of the queue of several callers)")
     if lock.writer_rate is None:
         never.append("the calls are a stream (several callers with think time are taken as one)")
     if m > 1:
