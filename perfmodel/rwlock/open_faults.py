@@ -57,6 +57,18 @@ def _with_overlap(
     return drain.mean + one, drain.second + two + 2 * drain.mean * one, soon
 
 
+def _io_since_the_last_call(lock: Lock) -> NDArray[np.float64]:
+    """Return the share of the faults in I/O, less those that cannot have begun yet.
+
+    A call waits for every I/O in progress, so the next one meets those only that began since: of I/O
+    of mean tau and a pause of mean Z the part 1 / (1 + tau / Z) of what an undisturbed stream has.
+    """
+    calls = lock.writer_rate if lock.writer_rate is not None else 1.0 / np.maximum(
+        np.asarray(lock.writer_think, dtype=float), 1e-6
+    )  # fmt: skip
+    return np.asarray(lock.io_share / (1.0 + lock.io_time * calls))
+
+
 def single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = None) -> Answer:
     """Answer for one caller by the hold alone; `threads` is that of a closed population with I/O."""
     m, a = lock.sections, lock.affected
@@ -73,7 +85,7 @@ def single_hold(lock: Lock, levels: tuple[float, ...], threads: int | None = Non
             ["no fault of a closed population waits for I/O (the drain is that of an open stream)"]
         )
     drain = (
-        drain_open_two_class(rate, mu, lock.io_share, lock.io_time)
+        drain_open_two_class(rate, mu, _io_since_the_last_call(lock), lock.io_time)
         if lock.io_share > 0
         else drain_open(rate, mu)
     )
