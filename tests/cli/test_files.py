@@ -186,10 +186,11 @@ def test_figures_refuses_what_it_cannot_do(cli: Cli, tmp_path: Path) -> None:
 def test_figures_are_written(cli: Cli, tmp_path: Path, runs: dict[str, Path], monkeypatch) -> None:
     from perfmodel import figures
 
-    def write_all(machine, table, *, directory, held_out, formats, progress):
+    def write_all(machine, table, *, directory, held_out, formats, only, progress):
         assert table is not None
         assert held_out is None
         assert formats == ("svg",)
+        assert only is None
         for share in (0, 50, 100):
             progress(f"first {share} %")
         directory.mkdir(exist_ok=True)
