@@ -59,7 +59,7 @@ def command(
             table=read(data) if data else None,
             held_out=read(held_out) if held_out else None,
             formats=wanted,
-            only=only,
+            only=only or None,
             progress=tell,
         )
     note(f"{len(paths)} files in {output}")
