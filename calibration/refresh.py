@@ -1,6 +1,7 @@
 """Make anew whatever rests on the recorded runs: the shipped profile, the README's figures and output.
 
-    python calibration/refresh.py            # profile, figures, README
+    python calibration/refresh.py            # profile, figures, README, the page of failures
+    python calibration/refresh.py --page     # the page of failures and its figures alone
     python calibration/refresh.py --check    # exit status 1 if the README's output is not what the commands print
 
 The README's ``console`` blocks are commands with their output; the sections between
@@ -20,13 +21,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from perfmodel.figures import FAILURES, textbook_rule
 from perfmodel.fit import collect, predict_points, residual_table
 from perfmodel.fit.natural import natural_experiment
 from perfmodel.machine import Machine
 from perfmodel.readers import read
 from perfmodel.readers.bench_json import companion_trace
 from perfmodel.report.claims import claims_markdown
-from perfmodel.report.numbers import time_text
+from perfmodel.report.failures import rules_markdown, spread_markdown
+from perfmodel.report.numbers import number_text, time_text
 from perfmodel.report.pictures import caption
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,11 +60,14 @@ def _calibrate() -> None:
     )  # fmt: skip
 
 
-def _draw() -> None:
+def _draw(*only: str) -> None:
+    """Draw figures, all or some, for the README and for the page of failures, and fill the page."""
     PICTURES.mkdir(exist_ok=True)
+    chosen = [word for name in only for word in ("--only", name)]
     with tempfile.TemporaryDirectory() as folder:
         _perfmodel("figures", "--machine", NAME, "--data", str(RUNS / "run-2.json"),
-                   "--data", str(RUNS / "run-2.json.trace.txt.gz"), "--format", "png", "-o", folder)  # fmt: skip
+                   "--data", str(RUNS / "run-2.json.trace.txt.gz"), "--format", "png",
+                   "-o", folder, *chosen)  # fmt: skip
         for picture in sorted(Path(folder).glob("*.png")):
             shutil.copy(picture, PICTURES / picture.name)
         captions = {p.stem: caption(p) for p in Path(folder).glob("*.png")}
@@ -80,6 +86,9 @@ def _page(text: str, captions: dict[str, str]) -> str:
     """Return the page of failures with every caption and table made anew."""
     for name, said in captions.items():
         text = _section(text, f"caption {name}", said)
+    text = _section(text, "rules", rules_markdown(textbook_rule.data_for()))
+    run = RUNS / "run-2.json"
+    text = _section(text, "spread", spread_markdown(read([run, companion_trace(run)])))
     return _section(text, "error map", _error_map())
 
 
@@ -90,7 +99,7 @@ def _error_map() -> str:
         by = some.set_index("quantity")
         rows.append(
             [group.replace("-", " "), "yes" if valid else "no", str(int(by.points.max())),
-             *(" / ".join(f"{100 * by.loc[q, c]:.2g}" for c in ("p50", "p95", "max"))
+             *(" / ".join(number_text(100 * by.loc[q, c], 2) for c in ("p50", "p95", "max"))
                if q in by.index else "" for q in ("wait_mean", "p99", "acquire", "fault_rate"))]
         )  # fmt: skip
     return _table(
@@ -183,6 +192,9 @@ def main() -> int:
         for line in stale[:20]:
             print(f"README.md is not what the commands print: {line}")  # noqa: T201
         return int(text != fresh)
+    if "--page" in sys.argv[1:]:
+        _draw(*(kind.name for kind in FAILURES))
+        return 0
     _calibrate()
     _draw()
     README.write_text(_filled(text))

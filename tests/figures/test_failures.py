@@ -83,6 +83,58 @@ def test_exponential_holds_exaggerate(specs: dict[str, Any]) -> None:
         assert curve.constant_mean < curve.mean[-1]
 
 
+def test_lognormal_holds_agree_with_the_closed_form_where_they_are_constant(
+    specs: dict[str, Any],
+) -> None:
+    spec = specs["hold_law"]
+    for policy, curve in spec.curves.items():
+        even, wide = (spec.lognormal(policy, cv) for cv in (0.0, 2.0))
+        assert even.mean == pytest.approx(curve.constant_mean, abs=2 * even.mean_width)
+        assert wide.mean > curve.mean[0]
+
+
+def test_the_form_of_the_wrong_rule_is_wrong(specs: dict[str, Any]) -> None:
+    spec = specs["near_saturation"]
+    wrong, own = (
+        next(p for p in spec.panels if (p.rule, p.form) == ("rwsem", form))
+        for form in ("fifo", "rwsem")
+    )
+    assert wrong.curves["none"].error[-1] > 0.5
+    assert abs(own.curves["none"].error[-1]) < 3 * own.curves["none"].error_width[-1] + 0.05
+    for panel in spec.panels:
+        gain, none, cut = (panel.curves[q] for q in ("gain", "none", "downgrade"))
+        np.testing.assert_allclose(gain.closed, none.closed - cut.closed)
+        np.testing.assert_allclose(gain.simulated, none.simulated - cut.simulated)
+
+
+def test_what_is_infinite_is_not_written_as_unknown() -> None:
+    panel = near_saturation.Panel(
+        "rwsem", "fifo", "x", np.array([0.9]),
+        {q: near_saturation.Curve(np.array([1.0]), np.array([0.1]), np.array([np.inf]))
+         for q in near_saturation.QUANTITIES},
+        np.array([False]), "",
+    )  # fmt: skip
+    _, rows = near_saturation.rows(near_saturation.Spec((panel,), {}))
+    assert all(row[6] == row[7] == "inf" for row in rows)
+
+
+def test_a_single_caller_is_answered_and_several_are_flagged(specs: dict[str, Any]) -> None:
+    curves = specs["several_callers"].curves
+    np.testing.assert_allclose(curves[1].closed, curves[1].chain, rtol=0.02)
+    assert curves[1].valid.all()
+    assert curves[4].error[-1] < -0.5
+    assert not curves[4].valid[-1]
+
+
+def test_a_full_line_costs_the_caller(specs: dict[str, Any]) -> None:
+    spec = specs["full_line"]
+    assert list(spec.full) == [False, False, True]
+    np.testing.assert_allclose(spec.closed["busy"], spec.simulated["busy"], atol=0.04)
+    # Idle, the kit is right; full, the sign of what happens to the calls is not its own.
+    assert abs(spec.simulated["calls"][0] - spec.closed["calls"][0]) < 0.01
+    assert spec.simulated["calls"][-1] < -0.05 < 0 < spec.closed["calls"][-1]
+
+
 def test_few_cpus_leave_little_of_the_gain(specs: dict[str, Any]) -> None:
     spec = specs["few_cpus"]
     for curve in spec.curves.values():
