@@ -1,7 +1,7 @@
 """The lock in Cimba: processes compiled to machine code on a C event engine.
 
 Written as one writes Cimba: a process a thread, the kernel's queueing rule in its functions, which it
-compiles. Cimba passes no arrays between processes, so the queue is two arrays of the model.
+compiles: who must wait is suspended, and resumed by whoever lets it in. The queue is two arrays.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 import cimba as cb
-from the_lock import CALL_THINK, CALLING, EXCLUSIVE, FAULT_THINK, FAULTING, READ, SHARED
+from the_lock import CALL_THINK, CALLING, EXCLUSIVE, FAULT_THINK, FAULTING, READ, SHARED, Round
 
 THREADS = FAULTING + CALLING
 
@@ -129,11 +129,10 @@ class CimbaLock(cb.Model):
         self.acquire = self.call_total / self.n_calls
 
 
-def with_cimba(calls: int, seed: int) -> tuple[float, int, int, float]:
-    """Return seconds, events, acquisitions and the mean wait of a fault, ns.
+def with_cimba(calls: int, seed: int) -> Round:
+    """Simulate so many calls.
 
-    Events are what its engine takes from its heap: two holds a fault, three a call, and a resumption
-    of each thread that had to wait.
+    Events are two holds a fault, three a call, and a resumption of each thread that had to wait.
     """
     model = CimbaLock()
     model.wanted = calls
@@ -141,11 +140,12 @@ def with_cimba(calls: int, seed: int) -> tuple[float, int, int, float]:
     begun = time.perf_counter()
     result = experiment.run(workers=1)
     seconds = time.perf_counter() - begun
-    if result.failed:
+    if result.failed.any():
         raise RuntimeError(f"cimba: {result.failure_reasons}")
     told = result[model]
-    faults, done, resumed, wait = (
+    faults, done, resumed, wait, acquire = (
         float(getattr(told, name).values.reshape(-1)[0])
-        for name in ("faults", "calls", "resumed", "wait")
+        for name in ("faults", "calls", "resumed", "wait", "acquire")
     )
-    return seconds, int(2 * faults + 3 * done + resumed), int(faults + done), wait
+    events = int(2 * faults + 3 * done + resumed)
+    return Round(seconds, events, int(faults), int(done), wait, acquire)

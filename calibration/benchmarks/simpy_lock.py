@@ -9,7 +9,7 @@ from collections.abc import Generator
 from typing import Any
 
 import simpy
-from the_lock import CALL_THINK, CALLING, EXCLUSIVE, FAULT_THINK, FAULTING, READ, SHARED
+from the_lock import CALL_THINK, CALLING, EXCLUSIVE, FAULT_THINK, FAULTING, READ, SHARED, Round
 
 
 class SimpyLock:
@@ -63,12 +63,12 @@ class SimpyLock:
         self.wake()
 
 
-def with_simpy(calls: int, seed: int) -> tuple[float, int, int, float]:
-    """Return seconds, events, acquisitions and the mean wait of a fault, ns."""
+def with_simpy(calls: int, seed: int) -> Round:
+    """Simulate so many calls."""
     draw = random.Random(seed).expovariate
     environment = simpy.Environment()
     lock = SimpyLock(environment)
-    count = {"faults": 0, "calls": 0, "wait": 0.0}
+    count = {"faults": 0, "calls": 0, "wait": 0.0, "acquire": 0.0}
     enough = environment.event()
 
     def fault() -> Generator[Any, Any, None]:
@@ -84,7 +84,9 @@ def with_simpy(calls: int, seed: int) -> tuple[float, int, int, float]:
     def call() -> Generator[Any, Any, None]:
         while True:
             yield environment.timeout(draw(1 / CALL_THINK))
+            asked = environment.now
             yield lock.ask(write=True)
+            count["acquire"] += environment.now - asked
             yield environment.timeout(EXCLUSIVE)
             lock.downgrade()
             yield environment.timeout(SHARED)
@@ -103,4 +105,4 @@ def with_simpy(calls: int, seed: int) -> tuple[float, int, int, float]:
     # Every scheduled event takes the next number; what is still in the heap has not happened.
     events = next(environment._eid) - len(environment._queue)
     faults, done = int(count["faults"]), int(count["calls"])
-    return seconds, events, faults + done, count["wait"] / faults
+    return Round(seconds, events, faults, done, count["wait"] / faults, count["acquire"] / done)

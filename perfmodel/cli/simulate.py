@@ -23,7 +23,7 @@ NAME = "simulate"
 EPILOG = (
     "Examples:\n\nperfmodel simulate --preset mail --calls 3000\n\n"
     "perfmodel simulate --fault-threads 16 --fault-think-us 50 --writer-threads 4 --calls 3000"
-    " --corrections kernel"
+    " --corrections kernel --cpus 12 --seed 1"
 )
 
 CALLS = Quantity(
@@ -71,7 +71,8 @@ def command(
     """Simulate the lock under every policy and hold the closed form against it.
 
     Each mean has its 95 % interval; z is the distance of the closed form in standard errors. The
-    machine's constants are the central estimates. Needs the simulate extra (numba).
+    machine's constants are the central estimates. Closed populations share the CPUs of --cpus. Needs
+    the simulate extra (numba), which compiles the event loop before its first run: some 20 s.
     """
     count = int(number(calls, CALLS, "--calls"))
     start = int(number(seed, SEED, "--seed"))

@@ -7,6 +7,8 @@ There are two clocks. Events stand in the heap by their *work time*, in which ev
 full speed. All threads that run share the CPUs alike, so where these are short all of them slow down
 by one factor, the order of the events stays, and the real clock, `now`, runs on faster than the work
 time by that factor. Waits and shares of time are measured on it, and so are the 4 ms of the handoff.
+A wake-up and the patience of a spinning caller take real time too: they become work time by the
+factor of the moment at which they begin.
 """
 
 from __future__ import annotations
@@ -64,6 +66,15 @@ __all__ = ["run", "start"]
 MAX_WOKEN, SPIN_BASE, SPIN_EACH, SPIN_READERS, HANDOFF_TIME = 256, 10_000.0, 500.0, 30, 4e6
 
 _KIND = (1 << KIND_BITS) - 1
+
+
+@compiled
+def _slowdown(n: Any) -> float:
+    """By how much all threads are slower than with a CPU each."""
+    if n.cpus == 0:
+        return 1.0
+    running = n.threads - n.length[RQ] - n.length[WQ] - n.coming
+    return float(max(1.0, running / n.cpus))
 
 
 @compiled
@@ -168,7 +179,7 @@ def _start_clock(w: World, now: float) -> None:
     if n.length[SQ] > 0 and n.readers > 0 and n.limited == 0:
         n.limited = 1
         limit = SPIN_BASE + SPIN_EACH * min(n.readers, SPIN_READERS)
-        push(w, now + limit, GIVE_UP, n.owner)
+        push(w, now + limit / _slowdown(n), GIVE_UP, n.owner)
 
 
 @compiled
@@ -179,8 +190,7 @@ def _wake_readers(w: World, now: float, before: int) -> int:
     most = MAX_WOKEN if n.discipline == RWSEM else n.length[RQ]
     while n.length[RQ] > 0 and j < most and w.slots[unsigned(n.head[RQ])].ticket < before:
         j += 1
-        asleep = n.fault_latency + n.fault_serial > 0
-        delay = n.fault_latency + j * n.fault_serial if asleep else 0.0
+        delay = n.fault_latency / _slowdown(n) + j * n.fault_serial
         _let_fault_in(w, now, dequeue(w, RQ), delay, True)
     return j
 
@@ -215,7 +225,8 @@ def _release(w: World, now: float) -> float:
         _take(w, now, dequeue(w, WQ))
         return 0.0
     n.woken = n.head[WQ]
-    push(w, now + n.caller_latency + n.caller_serial, CALLER_RUNS, n.woken)
+    delay = n.caller_latency / _slowdown(n) + n.caller_serial
+    push(w, now + delay, CALLER_RUNS, n.woken)
     return float(n.caller_serial)
 
 
@@ -257,8 +268,8 @@ def _fault(w: World, now: float, slot: int) -> None:
             if not enter and n.steal == 1 and n.readers == 0:
                 enter = not _handed(w)
     if enter:
+        # No spinning caller meets its first reader here: it would have taken the free lock.
         _let_fault_in(w, now, slot, 0.0, False)
-        _start_clock(w, now)
     else:
         enqueue(w, RQ, slot)
 
@@ -401,9 +412,7 @@ def run(w: World, calls: float, events: int) -> None:
         passed = work - n.work
         n.work = work
         if n.cpus > 0:
-            running = n.threads - n.length[RQ] - n.length[WQ] - n.coming
-            if running > n.cpus:
-                passed *= running / n.cpus
+            passed *= _slowdown(n)
         n.now += passed
         sums.waiting += passed * n.length[RQ]
         sums.written += passed * n.writing

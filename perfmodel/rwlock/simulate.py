@@ -10,10 +10,9 @@ its shared tail or before it goes on.
 
 With fewer CPUs than threads (`Lock.cpus`) all threads that run slow down by one factor. Who runs: a
 thread that thinks, holds the lock or spins for it. Who does not: a queued fault or caller, also one
-that spins there by 5.10's rule, and a woken one until its wake-up is over. What passes on the slowed
-clock: all holds and think times, the wake-up, which on such a machine is a wait for a CPU, and the
-patience of a spinning caller, which looks at its watch only while it has a CPU. The 4 ms of the
-handoff are real time, as are all waits and rates.
+that spins there by 5.10's rule, and a woken one until its wake-up is over. Holds, think times and what
+a waker pays are slowed. The latency of a wake-up, the patience of a spinning caller and the 4 ms of
+the handoff are not: a woken thread gets its share of the CPUs at once, as if their slices were short.
 """
 
 from __future__ import annotations

@@ -46,6 +46,27 @@ def test_a_discipline_without_a_closed_form_is_simulated_alone(cli: Cli) -> None
     assert "n/a" in cli(*words).out
 
 
+def test_threads_share_the_cpus_and_streams_do_not(cli: Cli) -> None:
+    threads = ("simulate", *QUICK, "--writer-threads", 2, "--policy", "none", "--json")
+    few, many = (cli(*threads, "--cpus", cpus).json["policies"][0] for cpus in (2, 6))
+    assert few["faults_per_s"]["simulated"] < 0.6 * many["faults_per_s"]["simulated"]
+    assert "2 CPUs" in few["solver"]
+    assert "CPUs" not in many["solver"]
+    stream = ("simulate", "--calls", 500, "--fault-rate", 20000, "--policy", "none", "--json")
+    few, many = (
+        cli(*stream, "--remote-cpus", 0, "--cpus", cpus).json["policies"] for cpus in (2, 6)
+    )
+    assert few == many
+
+
+def test_the_help_has_an_example_that_runs(cli: Cli) -> None:
+    out = " ".join(cli("simulate", "--help").out.split())
+    words = out.split("perfmodel simulate --fault-threads")[1].split("│")[0].split()
+    ran = cli("simulate", "--fault-threads", *words)
+    assert ran.status == 0, ran.err
+    assert "12 CPUs" in ran.out
+
+
 def test_the_help_names_every_discipline(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     out = cli("simulate", "--help").out

@@ -178,18 +178,33 @@ def test_readers_that_come_first_start_the_patience_too() -> None:
 
 
 def test_after_a_surrender_nobody_spins_until_a_caller_has_had_the_lock() -> None:
-    # c1 gives up at 30.5; c2 comes at 40 and must sleep behind it; c3 comes while c1 holds the lock,
-    # spins on it, and so passes c2.
-    queue = (0, "c0"), (1, "c1"), (40, "c2"), (170, "c3")
-    found = timeline(*queue, shared=40.0, latency=LATENCY, spin=True)
-    # c3's patience with c1's tail ends too: then it is third in the queue.
+    on = {"latency": LATENCY, "spin": True}
+    # c1 gives up at 30.5. c2 comes just before the lock is free, and must sleep behind it. c3 comes
+    # while c1 holds the lock and spins; it gives up in c1's tail, and is third.
+    found = timeline((0, "c0"), (1, "c1"), (55, "c2"), (170, "c3"), shared=40.0, **on)
     _is(found, c1=160.0, c2=320.0, c3=480.0)
-    found = timeline(*queue, shared=5.0, latency=LATENCY, spin=True)
-    _is(found, c1=25.0, c2=50.0, c3=170.0)
-    found = timeline(
-        (0, "f0"), (1, "c1"), (40, "c2"), (170, "c3"), read=60.0, latency=LATENCY, spin=True
-    )
+    # The same, with a reader for c1 to give up on and no tail: c3 passes c2.
+    found = timeline((0, "f0"), (1, "c1"), (55, "c2"), (170, "c3"), read=60.0, **on)
     _is(found, c1=160.0, c3=180.0, c2=300.0)
+    # Nobody gives up in a short tail.
+    found = timeline((0, "c0"), (1, "c1"), (40, "c2"), (170, "c3"), shared=5.0, **on)
+    _is(found, c1=25.0, c2=50.0, c3=170.0)
+
+
+def test_every_new_owner_starts_a_patience_anew() -> None:
+    on = {"latency": LATENCY, "spin": True, "readers_sleep": False}
+    # c1 and c2 give up together.
+    found = timeline((0, "c0"), (1, "c1"), (2, "c2"), shared=40.0, **on)
+    _is(found, c1=160.0, c2=320.0)
+    # c0's tail is short, and c1 takes the lock; c2 gives up on the reader that c1 lets in.
+    found = timeline((0, "c0"), (1, "c1"), (2, "c2"), (25, "f0"), shared=1.0, read=20.0, **on)
+    _is(found, c1=21.0, f0=41.0, c2=61.0 + LATENCY)
+    # f0 is handed the lock after 4 ms, past the spinning c1, which has patience with it and no more.
+    for read, late in ((10.4, 0.0), (20.0, LATENCY)):
+        found = timeline(
+            (0, "c0"), (1, "f0"), (2, "c1"), exclusive=5000.0, read=read, handoff=True, **on
+        )
+        _is(found, f0=5000.0, c1=5000.0 + read + late)
 
 
 def test_a_fault_steals_a_free_lock_and_no_other() -> None:
@@ -243,3 +258,17 @@ def test_few_cpus_slow_all_who_run_and_none_who_wait() -> None:
     assert e["fault_rate"] == pytest.approx(3 * e["call_rate"], rel=0.01)
     assert e["write_share"] == pytest.approx(20.5 / 35.5, rel=1e-6)
     assert run.quantiles[0.9].mean == pytest.approx(23.5e3, rel=0.012)
+
+
+def test_wake_ups_and_patience_are_real_time() -> None:
+    # Two threads run on one CPU while f0 is on its way: 100 us are 50 us of their work.
+    queue = (0, "c0"), (1, "f0"), (500, "c1")
+    _is(timeline(*queue, latency=LATENCY), f0=120.0)
+    _is(timeline(*queue, latency=LATENCY, cpus=1), f0=70.0)
+    # What the waker pays is work.
+    _is(timeline(*queue, serial=LATENCY, cpus=1), f0=120.0)
+    # The downgraded caller and the spinning one share a CPU: 10.5 us are 5.25 us of the tail. The one
+    # that gives up sleeps, and then the other has the CPU for itself.
+    for tail, begins in ((5.2, 25.2), (5.3, 25.3 + LATENCY)):
+        found = timeline((0, "c0"), (1, "c1"), shared=tail, latency=LATENCY, spin=True, cpus=1)
+        _is(found, c1=begins)
