@@ -255,7 +255,7 @@ def closed_system(
         faults = FAULT_RATE(threads=n, blocked_share=np.clip(share, 0, 1), nu=think, mu=rate)
         calls = CALL_RATE(think_writer=z, acquire=drain.mean, exclusive=d, shared=r)
         per_call = faults / calls
-        p_blocked = state.blocked / per_call
+        p_blocked = np.where(per_call > 0, _ratio(state.blocked, per_call), 0.0 * per_call)
         over_all: dict[float, FloatArray] = {}
         over_blocked: dict[float, FloatArray] = {}
         if quantiles and stages is not None:
@@ -285,7 +285,7 @@ def closed_system(
         writer_wait=np.where(single, drain.mean, writer_wait),
         blocked_per_call=state.blocked,
         blocked_time_per_call=state.time,
-        wait_mean=state.time / per_call,
+        wait_mean=np.where(per_call > 0, _ratio(state.time, per_call), 0.0 * per_call),
         wait_mean_blocked=_ratio(state.time, state.blocked),
         p_blocked=p_blocked,
         in_service=q,

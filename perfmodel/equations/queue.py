@@ -15,7 +15,7 @@ come in a cycle, and costs nothing in the limit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -340,6 +340,32 @@ def light_queue(lambda_r: Any, lambda_w: Any, mu: Any, exclusive: Any, shared: A
 _CROWD, _CROWD_IO = 200.0, 100.0
 
 
+#: Faults that come while one waits, below which nobody is there to be let in together.
+_COMPANY = 1e-4
+
+
+def _without_company(g: dict[str, FloatArray], load: FloatArray, waits: Waits) -> Waits:
+    """Replace the gate's waits, which lose their digits, where faults hardly ever meet.
+
+    A fault that waits alone is let in when it is first in line: the orders of service are the same.
+    """
+    hold = g["exclusive"] + g["shared"]
+    with np.errstate(all="ignore"):
+        queued = g["lambda_w"] * hold**2 / (2 * (1 - load))
+        alone = g["lambda_r"] * (queued + hold + 1 / g["mu"]) < _COMPANY
+    alone &= (load < 1) & (g["lambda_w"] > 0)
+    if not np.any(alone):
+        return waits
+    some = {name: value[alone] for name, value in g.items()}
+    served = fifo_waits(some)
+    replaced = {}
+    for one in fields(Waits):
+        value, new = getattr(waits, one.name), getattr(served, one.name)
+        replaced[one.name] = np.array(np.broadcast_to(value, alone.shape))
+        replaced[one.name][alone] = new
+    return replace(waits, **replaced)
+
+
 def rwsem_queue(
     lambda_r: Any,
     lambda_w: Any,
@@ -369,6 +395,7 @@ def rwsem_queue(
     """
     g = _given(lambda_r, lambda_w, mu, exclusive, shared, io_share, io_time)
     load, waits = _solved(g, _kernel_load, gate_waits)
+    waits = _without_company(g, load, waits)
     most = np.where(g["io_share"] * g["io_time"] > 0, _CROWD_IO, _CROWD)
     region = _region(g, load, waits, 0.95).also(
         {"at most 200 faults (100 with I/O) are let in at once": ~(waits.crowd > most)}
