@@ -225,7 +225,7 @@ def answer_all(
             continue
         answers = list(closed)
         for i, (answer, errors) in told.items():
-            answers[i] = _moved(closed[i], answer, errors, seed)
+            answers[i] = _moved(locks[i], closed[i], answer, errors, seed)
         reason = f"the {_NAMES[name]} answers"
         if outside:
             reason += f", as the closed form's error is known only if {outside[0]}"
@@ -294,7 +294,9 @@ def _ask_simulation(lock: Lock, closed: Answer, levels: tuple[float, ...], seed:
     return simulated(central(lock), levels, events_a_call=events, seed=seed)
 
 
-def _moved(closed: Answer, told: Answer, errors: Mapping[str, float], seed: int) -> Answer:
+def _moved(
+    lock: Lock, closed: Answer, told: Answer, errors: Mapping[str, float], seed: int
+) -> Answer:
     """Put a closed form's draws where another solver's central answer is.
 
     The simulation's own error is drawn besides, one number for all locks of a comparison: with one
@@ -314,6 +316,11 @@ def _moved(closed: Answer, told: Answer, errors: Mapping[str, float], seed: int)
         middle = draws[0] if draws.size else math.nan
         relative = draws / middle if math.isfinite(middle) and middle > 0 else np.ones(size)
         values[name] = level * relative * noise(name)
+    # Scaled draws may leave what is possible: a share of one, and threads that never wait.
+    values["blocked_share"] = np.minimum(values["blocked_share"], 1.0)
+    if lock.fault_threads is not None:
+        never = lock.fault_threads / (lock.fault_think + np.asarray(lock.read_hold, dtype=float))
+        values["fault_rate"] = np.minimum(values["fault_rate"], never)
     return Answer(
         **values, wait_quantiles=told.wait_quantiles, solver=told.solver,
         stated_error=told.stated_error, region=Region(told.region.conditions),
