@@ -48,6 +48,9 @@ STATED_ERROR = (
     " is taken to find a CPU"
 )
 
+#: Rounds of the scaling at most.
+_SCALINGS = 200
+
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 _NODES, _WEIGHTS = 0.5 * (_NODES + 1.0), 0.5 * _WEIGHTS
 
@@ -116,10 +119,15 @@ def slowdown(
         weights = np.concatenate([wait * _WEIGHTS, hold * _WEIGHTS], axis=-1)
         ones = np.ones(_NODES.size)
         others = np.maximum(n - np.concatenate([ones, 0 * ones]), 0.0)
-        shape = -np.expm1(-think * moments)
-        area = (others * shape * weights).sum(axis=-1, keepdims=True)
-        # Scaled to the blocked time: where the slowdown is linear that alone decides.
-        hit = np.clip(np.where(area > 0, time / area, 0.0) * shape, 0.0, 1.0)
+        hit = -np.expm1(-think * moments)
+        # Scaled to the blocked time, as where the slowdown is linear that alone decides. A share ends
+        # at one; what that cuts off the others make up for.
+        for _ in range(_SCALINGS):
+            area = (others * hit * weights).sum(axis=-1, keepdims=True)
+            scale = np.where(area > 0, time / area, 0.0)
+            hit = np.clip(scale * hit, 0.0, 1.0)
+            if not np.any(np.abs(scale - 1.0) > 1e-12):
+                break
         seen = {"running_share": 1.0 - hit, "calling": 1.0, "cpus": c}
         slow = SLOWNESS(threads=others, **seen)
         rest = np.maximum(whole - window, 0.0)
