@@ -160,7 +160,7 @@ class _Bench:
     def gains(self, scenario: Scenario, *policies: Policy) -> list[NDArray[np.float64]]:
         """Return the net gain a call of each policy over the draws."""
         found = predict(scenario.replace(policies=(Policy.NONE, *policies)), draws=self.draws,
-                        seed=self.seed, levels=(), solver="closed")  # fmt: skip
+                        seed=self.seed, levels=(), solver="closed", guards=False)  # fmt: skip
         return [found[p].net_gain for p in policies]
 
     def note(
@@ -402,7 +402,7 @@ def _half_a_microsecond(bench: _Bench) -> Claim:
         text = bench.note(f"{what}: shared after the cut", shared, "ns", basis)
         parts.append(f"{what} {text}")
     answer = predict(mail.replace(policies=(Policy.NONE,)), draws=bench.draws, seed=bench.seed,
-                     levels=(), solver="closed")[Policy.NONE].answer  # fmt: skip
+                     levels=(), solver="closed", guards=False)[Policy.NONE].answer  # fmt: skip
     with np.errstate(all="ignore"):
         each = (answer.blocked_time + answer.wake_time) / answer.blocked
     stalled = bench.note("1 page: time lost by a fault that is blocked", each, "ns", "assumed")

@@ -89,7 +89,9 @@ def frees_page_tables(operation: str) -> bool:
     return operation in ("munmap", "mremap_shrink")
 
 
-def facts(kernel: Kernel, call: Call, policy: Policy, remote_cpus: float) -> dict[str, float]:
+def facts(
+    kernel: Kernel, call: Call, policy: Policy, remote_cpus: float, *, each_table: bool = False
+) -> dict[str, float]:
     """Return what the equations of the hold need to know of a call, by symbol name.
 
     Parameters
@@ -102,6 +104,8 @@ def facts(kernel: Kernel, call: Call, policy: Policy, remote_cpus: float) -> dic
         Where the lock is downgraded.
     remote_cpus : float
         CPUs that must be interrupted by a flush; may be a mean.
+    each_table : bool
+        Whether mprotect flushes before it drops the lock of each page table.
     """
     present = call.present_pages
     if call.operation == "mprotect" and call.transition == "same-flags":
@@ -115,6 +119,8 @@ def facts(kernel: Kernel, call: Call, policy: Policy, remote_cpus: float) -> dic
             or (call.operation == "mprotect" and kernel.flush_in_loop)
         )
         flushes = call.vmas if per_vma else 1
+        if each_table:
+            flushes = call.page_tables
         if call.operation == "mprotect" and not kernel.flushes(call.transition):
             flushes = 0
     refinds = 0
@@ -198,12 +204,13 @@ def where_known(equation: Equation, known: Mapping[str, FloatArray]) -> NDArray[
 
 
 def shares(
-    kernel: Kernel, operation: str, policy: Policy, vmas: int = 1
+    kernel: Kernel, operation: str, policy: Policy, vmas: int = 1, *, each_table: bool = False
 ) -> dict[str, tuple[float, float]]:
     """Return, for every piece, its share under the write lock and under the read lock.
 
     The rest, if any, is outside the lock. A cut before the walk of the last VMA shares the walk of
-    that VMA only, and of the flushes only those that come after the cut.
+    that VMA only, and of the flushes only those that come after the cut. With a flush for `each_table`
+    they come with the walk.
     """
     from perfmodel.equations.hold import PIECES
 
@@ -227,6 +234,9 @@ def shares(
             ):
                 shared = 1.0 / vmas
         out[name] = (1.0 - shared, shared)
+    if each_table:
+        # What is flushed with the walk runs under the lock of the walk.
+        out["flush"] = out["shootdown"] = out["walk"]
     return out
 
 
@@ -273,9 +283,25 @@ class Hold:
     sections: int
     lock_ops: int
 
+    def spent(self, *names: str, mode: str = "") -> NDArray[np.float64]:
+        """Return the time in some pieces, ns, in one lock mode or in any."""
+        some = (p.ns for p in self.phases if p.name in names and mode in ("", p.mode))
+        return sum(some, np.zeros_like(self.call))
+
+    def same_lock(self, other: Hold) -> bool:
+        """Return whether another hold asks the same of the lock, whatever its pieces are."""
+        return self.sections == other.sections and all(
+            np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True)
+            for name in ("exclusive", "shared", "call")
+        )
+
 
 def hold(
-    scenario: Scenario, policy: Policy, constants: Mapping[str, FloatArray] | None = None
+    scenario: Scenario,
+    policy: Policy,
+    constants: Mapping[str, FloatArray] | None = None,
+    *,
+    each_table: bool = False,
 ) -> Hold:
     """Return the hold of the scenario's call under `policy`.
 
@@ -287,6 +313,8 @@ def hold(
         Where the lock is downgraded.
     constants : mapping of str to ndarray, optional
         Draws of the machine's constants, ns. Default: the estimates.
+    each_table : bool
+        Whether the call flushes before it drops the lock of each page table, as no mprotect does.
 
     Returns
     -------
@@ -295,9 +323,11 @@ def hold(
     """
     call, kernel = scenario.call, scenario.kernel
     constants = constants if constants is not None else scenario.machine.draws(1)
-    given: dict[str, FloatArray] = dict(facts(kernel, call, policy, scenario.remote_cpus))
+    given: dict[str, FloatArray] = dict(
+        facts(kernel, call, policy, scenario.remote_cpus, each_table=each_table)
+    )
     unchanged = call.operation == "mprotect" and call.transition == "same-flags"
-    divided = shares(kernel, call.operation, policy, call.vmas)
+    divided = shares(kernel, call.operation, policy, call.vmas, each_table=each_table)
     lasting = pieces(call.operation, constants, given, unchanged=unchanged)
     if scenario.faults.threads is not None and not frees_page_tables(call.operation):
         # Who blocks before the flush need not be interrupted by it.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Conditions", "ObservationTable", "ReadReport", "Skipped", "Source", "concatenate"]
+__all__ = [
+    "Conditions", "Group", "Moments", "ObservationTable", "ReadReport", "Skipped", "Source",
+    "concatenate",
+]  # fmt: skip
 
 #: What held while the values of one group were taken: pages, vmas, transition, spinners ...
 Conditions = Mapping[str, Any]
@@ -43,6 +47,27 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Moments:
+    """What an aggregate tells of values that it does not list.
+
+    Parameters
+    ----------
+    count : int
+        Events behind it.
+    mean : float, ns
+        NaN where a biased tool's times are not to be used: then only the count counts.
+    minimum, maximum, sd : float, ns
+        NaN where the format does not give them.
+    """
+
+    count: int
+    mean: float
+    minimum: float = math.nan
+    maximum: float = math.nan
+    sd: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """Observations of one operation and phase under the same conditions, from one place.
 
@@ -61,6 +86,9 @@ class Group:
     source : Source
     line : int
         Line of the file, or index of the record, where the group begins.
+    moments : Moments, optional
+        Of an aggregate (evidence D), a throughput (E: the mean is the cost of one operation) or a
+        count (F). `low`, `high` and `count` are empty then, and there are no quantiles.
     """
 
     operation: str
@@ -71,6 +99,7 @@ class Group:
     count: NDArray[np.int64]
     source: Source
     line: int = 0
+    moments: Moments | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conditions", MappingProxyType(dict(self.conditions)))
@@ -80,6 +109,18 @@ class Group:
             object.__setattr__(self, name, values)
         if not self.low.shape == self.high.shape == self.count.shape:
             raise ValueError("low, high and count differ in shape")
+        if self.moments is not None and self.count.size:
+            raise ValueError("a group lists its values or has their moments, not both")
+
+    @classmethod
+    def of_moments(
+        cls, operation: str, phase: str, conditions: Conditions, moments: Moments, source: Source,
+        line: int = 0,
+    ) -> Self:  # fmt: skip
+        """Return a group of which only moments are known."""
+        none = np.empty(0)
+        counts = np.empty(0, dtype=np.int64)
+        return cls(operation, phase, conditions, none, none, counts, source, line, moments)
 
     @property
     def middle(self) -> NDArray[np.float64]:
@@ -89,16 +130,16 @@ class Group:
     @property
     def total(self) -> int:
         """Number of events."""
-        return int(self.count.sum())
+        return int(self.count.sum()) if self.moments is None else self.moments.count
 
     def quantile(self, q: float) -> float:
-        """Return the `q` quantile of the events in ns; NaN where the group is empty.
+        """Return the `q` quantile of the events in ns; NaN where none is listed.
 
         Events are taken as spread evenly over their interval: exact for exact values, linear
         interpolation within a histogram's bin.
         """
-        if self.total == 0:
-            return float("nan")
+        if not self.count.sum():
+            return math.nan
         order = np.argsort(self.middle, kind="stable")
         low, high, count = self.low[order], self.high[order], self.count[order]
         upto = np.cumsum(count)
@@ -114,7 +155,9 @@ class Group:
 
     @property
     def mean(self) -> float:
-        """Mean of the interval centres, ns; NaN where the group is empty."""
+        """Mean, ns: as told, else of the interval centres; NaN where the group is empty."""
+        if self.moments is not None:
+            return self.moments.mean
         return float(np.average(self.middle, weights=self.count)) if self.total else float("nan")
 
 

@@ -128,6 +128,7 @@ def account_of(
             woken=answer.blocked,
         ),
         "caller_time": answer.acquire + held.call,
+        "guard_time": np.zeros_like(held.call),
     }
     return account, busy
 
@@ -144,12 +145,15 @@ class Prediction:
     verdict : Verdict
     warnings : tuple of str
         Where the answer leaves the region in which its error is known, and other reservations.
+    guarded : tuple of PolicyResult
+        The cuts of mprotect with what a kernel would have to add to make them safe.
     """
 
     scenario: Scenario
     results: tuple[PolicyResult, ...]
     verdict: Verdict
     warnings: tuple[str, ...]
+    guarded: tuple[PolicyResult, ...] = ()
 
     def __getitem__(self, policy: Policy | str) -> PolicyResult:
         wanted = Policy(policy) if isinstance(policy, str) else policy
@@ -212,6 +216,7 @@ class Prediction:
                 "sha256": self.scenario.machine.sha256,
             },
             "policies": [_result_dict(r) for r in self.results],
+            "guarded": [_guarded_dict(r) for r in self.guarded],
             "verdict": self.verdict.to_dict(),
             "solver": none.solver,
             "discipline": "rwsem",
@@ -266,6 +271,22 @@ def _result_dict(result: PolicyResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _guarded_dict(result: PolicyResult) -> dict[str, Any]:
+    """Return a cut with its guard: what differs from the cut as it stands."""
+    whole = _result_dict(result)
+    names = (
+        "policy", "safe", "why_unsafe", "exclusive_ns", "shared_ns", "call_ns",
+        "net_gain_ns_per_call", "p_pays", "account_ns",
+    )  # fmt: skip
+    kept = {name: whole[name] for name in names}
+    return {
+        "policy": kept.pop("policy"),
+        "guard": result.guard,
+        "wp_share_limit": _number(result.wp_share_limit),
+        **kept,
+    }
+
+
 def predict(
     scenario: Scenario,
     *,
@@ -273,6 +294,7 @@ def predict(
     seed: int = 0,
     levels: tuple[float, ...] = LEVELS,
     solver: str = "auto",
+    guards: bool = True,
 ) -> Prediction:
     """Predict every policy of a scenario and give the verdict.
 
@@ -290,6 +312,8 @@ def predict(
     solver : {"auto", "closed", "chain", "simulation"}
         Who answers the lock's questions: see :mod:`perfmodel.rwlock.fallback`. ``closed`` is the
         quickest and says where its error is not known.
+    guards : bool
+        Whether the cuts are also predicted with the guards that would make them safe.
 
     Returns
     -------
@@ -330,12 +354,70 @@ def predict(
         )
     order = {p: i for i, p in enumerate(scenario.policies)}
     ordered = tuple(sorted(results, key=lambda r: order[r.policy]))
+    guarded = _guarded(scenario, ordered, constants, solver, seed) if guards else ()
     return Prediction(
         scenario=scenario,
         results=ordered,
-        verdict=judge(scenario, ordered),
+        verdict=judge(scenario, ordered, guarded),
         warnings=(*((asked.reason,) if asked.reason else ()), *_warnings(scenario, ordered)),
+        guarded=guarded,
     )
+
+
+def _guarded(
+    scenario: Scenario, results: tuple[PolicyResult, ...],
+    constants: Mapping[str, NDArray[np.float64]], solver: str, seed: int,
+) -> tuple[PolicyResult, ...]:  # fmt: skip
+    """Predict the cuts with the guards that would make them safe.
+
+    A guard that leaves the hold as it is leaves the lock's answer as it is. Where it does not, the
+    lock and the one without a downgrade are asked again together: one solver answers both.
+    """
+    from perfmodel.equations.account import LOST_TIME, NET_GAIN
+    from perfmodel.guards import guard_time, guarded_hold, variants, wp_share_limit
+    from perfmodel.rwlock.fallback import answer_all
+
+    by_policy = {r.policy: r for r in results}
+    reference = by_policy[Policy.NONE]
+    if not np.isfinite(reference.net_gain[0]):
+        return ()
+    asked = [(v, guarded_hold(scenario, v, constants)) for v in variants(scenario)]
+    others = [h for v, h in asked if not (h.same_lock(by_policy[v.policy].hold)
+                                          or h.same_lock(reference.hold))]  # fmt: skip
+    locks = [lock_question(scenario, h, constants) for h in (reference.hold, *others)]
+    told = iter(answer_all(locks, solver, (), seed=seed).answers if others else ())
+    none = next(told, reference.answer)
+    before, _ = account_of(scenario, none, reference.hold, reference.hold, constants)
+    found = []
+    for variant, held in asked:
+        cut = by_policy[variant.policy]
+        lost_none = reference.lost_time
+        if held.same_lock(cut.hold):
+            answer = cut.answer
+        elif held.same_lock(reference.hold):
+            answer = reference.answer
+        else:
+            answer, lost_none = next(told), LOST_TIME(**before)
+        account, busy = account_of(scenario, answer, held, reference.hold, constants)
+        account["guard_time"] = guard_time(scenario, variant, held, answer, constants)
+        lost = LOST_TIME(**account)
+        gain = NET_GAIN(lost_time_none=lost_none, lost_time=lost)
+        found.append(
+            replace(
+                cut,
+                safety=variant.safety,
+                hold=held,
+                answer=answer,
+                lost_time=lost,
+                net_gain=gain,
+                account=account,
+                line_utilisation=busy,
+                throughput_gain=np.full_like(lost, math.nan),
+                guard=variant.guard,
+                wp_share_limit=wp_share_limit(scenario, variant, answer, float(gain[0])),
+            )
+        )
+    return tuple(found)
 
 
 def _throughput_gain(scenario: Scenario, none: Answer, answer: Answer) -> NDArray[np.float64]:

@@ -49,6 +49,11 @@ class PolicyResult:
         nothing to gain.
     reason : str
         Why the policy does not apply, if so.
+    guard : str
+        What is added to the kernel to make the cut safe; empty as it stands.
+    wp_share_limit : float
+        Of a guard whose price follows from it: the share of write-protect faults up to which the
+        guarded cut gains; else NaN.
     """
 
     policy: Policy
@@ -62,6 +67,13 @@ class PolicyResult:
     throughput_gain: NDArray[np.float64]
     realised: float = 1.0
     reason: str = ""
+    guard: str = ""
+    wp_share_limit: float = math.nan
+
+    @property
+    def name(self) -> str:
+        """The policy, and its guard if it has one."""
+        return f"{self.policy.value} with {self.guard}" if self.guard else self.policy.value
 
     def interval(self, level: float = LEVEL) -> tuple[float, float, float]:
         """Return estimate, low and high of the net gain in ns."""

@@ -38,6 +38,9 @@ TRANSITIONS = (
 
 SCHEMA = "perfmodel.scenario/1"
 
+#: Entries of a page table, and base pages under a huge entry (x86-64).
+_ENTRIES = 512
+
 
 class Policy(Enum):
     """Where the write lock is downgraded."""
@@ -176,6 +179,16 @@ class Call:
         """Pages whose entries the walk must change."""
         return self.pages * float(self.populated or 0.0)
 
+    @property
+    def page_tables(self) -> int:
+        """Page tables that the walk goes through, each with a lock of its own.
+
+        A table has 512 entries, and each VMA begins a new one: exact for VMAs that begin at the border
+        of a table; others may touch one more.
+        """
+        pages = _ENTRIES * (_ENTRIES if self.huge else 1)
+        return self.vmas * math.ceil(self.pages / self.vmas / pages)
+
 
 class _Population:
     """What callers and faults have in common: a closed population of threads, or an open stream."""
@@ -218,6 +231,9 @@ class Faults(_Population):
         Share of the other faults that fall back to mmap_lock under per-VMA locks.
     io_share, io_us : float
         Share of the faults that wait for I/O under the lock, and its mean time.
+    wp_share : float
+        Share of the faults that write to a present, read-only page (do_wp_page): those that a guard
+        against stale translations would concern. It matters to nothing else. The default is assumed.
     """
 
     threads: int | None = None
@@ -227,6 +243,7 @@ class Faults(_Population):
     first_touch: float = 0.0
     io_share: float = 0.0
     io_us: float = 100.0
+    wp_share: float = 0.1
 
     def __post_init__(self) -> None:
         _check(self, "faults")

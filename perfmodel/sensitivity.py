@@ -460,7 +460,7 @@ def _checked(
             expected="one of " + ", ".join(OUTPUTS),
         )
     if policy is None:
-        judged = predict(scenario, draws=1, levels=(), solver="closed").verdict.policy
+        judged = predict(scenario, draws=1, levels=(), solver="closed", guards=False).verdict.policy
         policy = Policy(judged) if judged != "none" else CUTS[0]
     policy = Policy(policy)
     if policy is Policy.NONE and output == "net_gain":

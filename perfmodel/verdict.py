@@ -54,6 +54,11 @@ class Verdict:
         That part: 1 with a CPU for every thread.
     ranking : tuple of (str, float)
         All policies that apply and their net gain, ns a call, the best first.
+    guarded : str
+        The cut and guard with the largest net gain of those that are safe together; empty where
+        there is none.
+    if_guarded : str
+        What the answer would be for it.
     """
 
     answer: str
@@ -66,6 +71,8 @@ class Verdict:
     share_of_thread_time: float = math.nan
     realised: float = 1.0
     ranking: tuple[tuple[str, float], ...] = ()
+    guarded: str = ""
+    if_guarded: str = "unknown"
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
@@ -83,6 +90,8 @@ class Verdict:
             "runs_to_detect": known(self.runs_to_detect),
             "share_of_thread_time": known(self.share_of_thread_time),
             "realised_share": known(self.realised),
+            "guarded": self.guarded or None,
+            "if_guarded": self.if_guarded if self.guarded else None,
             "ranking": [
                 {"policy": policy, "net_gain_ns_per_call": gain} for policy, gain in self.ranking
             ],
@@ -160,7 +169,11 @@ def _classify(result: PolicyResult, runs: float) -> str:
     return "lost in the noise"
 
 
-def judge(scenario: Scenario, results: tuple[PolicyResult, ...]) -> Verdict:
+def judge(
+    scenario: Scenario,
+    results: tuple[PolicyResult, ...],
+    guarded: tuple[PolicyResult, ...] = (),
+) -> Verdict:
     """Give the verdict over the predicted policies.
 
     Parameters
@@ -168,6 +181,8 @@ def judge(scenario: Scenario, results: tuple[PolicyResult, ...]) -> Verdict:
     scenario : Scenario
     results : tuple of PolicyResult
         Among them the one without a downgrade.
+    guarded : tuple of PolicyResult
+        Cuts with what a kernel would have to add to make them safe.
     """
     by_policy = {r.policy: r for r in results}
     reference = by_policy[Policy.NONE]
@@ -182,17 +197,17 @@ def judge(scenario: Scenario, results: tuple[PolicyResult, ...]) -> Verdict:
         return Verdict("unknown", "unknown", "none", nothing, best_safe)
     best = max(cuts, key=lambda r: r.net_gain[0])
     ranking = sorted(known, key=lambda r: -r.net_gain[0])
-    share = _share_of_thread_time(scenario, reference, best)
-    if math.isfinite(best.realised):
-        share *= best.realised
-    runs = _runs_to_detect(share)
-    if_safe = _classify(best, runs)
+    share, runs, if_safe = _worth(scenario, reference, best)
     answer = if_safe if best.safety.safe or if_safe == "unknown" else "unsafe"
+    kept = [r for r in guarded if r.safety.safe and math.isfinite(r.net_gain[0])]
+    remedy = max(kept, key=lambda r: r.net_gain[0]) if kept else None
+    if_guarded = "unknown" if remedy is None else _worth(scenario, reference, remedy)[2]
     return Verdict(
         answer=answer,
         if_safe=if_safe,
         policy=best.policy.value,
         sentence=_sentence(scenario, best, answer, if_safe, best_safe, share, runs)
+        + (_remedy(remedy, if_guarded) if guarded and answer == "unsafe" else "")
         + _ranked(ranking),
         best_safe_policy=best_safe,
         calls_to_detect=_calls_to_detect(scenario, reference, best),
@@ -200,7 +215,34 @@ def judge(scenario: Scenario, results: tuple[PolicyResult, ...]) -> Verdict:
         share_of_thread_time=share,
         realised=best.realised,
         ranking=tuple((r.policy.value, float(r.net_gain[0])) for r in ranking),
+        guarded="" if remedy is None else remedy.name,
+        if_guarded=if_guarded,
     )
+
+
+def _worth(
+    scenario: Scenario, reference: PolicyResult, result: PolicyResult
+) -> tuple[float, float, str]:
+    """Return the share of thread time gained, the runs that it takes to see it, and its class."""
+    share = _share_of_thread_time(scenario, reference, result)
+    if math.isfinite(result.realised):
+        share *= result.realised
+    runs = _runs_to_detect(share)
+    return share, runs, _classify(result, runs)
+
+
+def _remedy(result: PolicyResult | None, if_guarded: str) -> str:
+    """Say what a downgrade and the guard it needs would do together, against doing nothing."""
+    if result is None:
+        return " No guard that was tried makes it safe."
+    estimate, low, high = result.interval()
+    would = {"pays": "pay", "costs": "cost", "lost in the noise": "be lost in the noise"}
+    text = (
+        f" The best that is safe with a guard, {result.name}, which no kernel has, would"
+        f" {would[if_guarded]}: {time_text(estimate)} a call (90 % interval {time_text(low)} to"
+        f" {time_text(high)})"
+    )
+    return text + "."
 
 
 def _ranked(ranking: list[PolicyResult]) -> str:

@@ -54,7 +54,9 @@ class _Model:
         scenario = self.sweep.at(value)
         if scenario is None:
             return np.full(draws, math.nan)
-        predicted = predict(scenario, draws=draws, levels=(), solver=self.sweep.solver)
+        predicted = predict(
+            scenario, draws=draws, levels=(), solver=self.sweep.solver, guards=False
+        )
         result = predicted[self.policy]
         # Of a chain the name goes on with its size.
         self.solvers[value] = result.answer.solver.partition(",")[0]
@@ -111,7 +113,7 @@ def break_even(
     """
     sweep_of(scenario, over)
     if policy is None:
-        judged = predict(scenario, draws=1, levels=(), solver=solver).verdict.policy
+        judged = predict(scenario, draws=1, levels=(), solver=solver, guards=False).verdict.policy
         policy = Policy(judged) if judged != "none" else CUTS[0]
     sweep = sweep_of(scenario.replace(policies=(Policy.NONE, policy)), over, solver)
     grid = sweep.grid(points)

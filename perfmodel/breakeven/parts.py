@@ -89,7 +89,7 @@ def parts_of(scenario: Scenario, policy: Policy, solver: str) -> Parts:
         Who answers the lock's question, as in :func:`perfmodel.prediction.predict`.
     """
     asked = scenario.replace(policies=(Policy.NONE, policy))
-    prediction = predict(asked, draws=1, levels=(), solver=solver)
+    prediction = predict(asked, draws=1, levels=(), solver=solver, guards=False)
     before, after = prediction[Policy.NONE], prediction[policy]
     constants = scenario.machine.draws(1)
     sleeps = 0.0 if scenario.kernel.reader_spin else 1.0

@@ -252,7 +252,9 @@ class WriterShareSweep(Sweep):
         """Return calls and faults that take the lock, per ns, at a think time or a rate."""
         if pace not in self._paced:
             there = self._with_pace(pace).replace(policies=(Policy.NONE,))
-            answer = predict(there, draws=1, levels=(), solver=self.solver)[Policy.NONE].answer
+            answer = predict(there, draws=1, levels=(), solver=self.solver, guards=False)[
+                Policy.NONE
+            ].answer
             faults = float(answer.fault_rate[0]) * affected_share(there)
             self._paced[pace] = float(answer.call_rate[0]), faults
         return self._paced[pace]

@@ -15,6 +15,7 @@ from perfmodel.cli import (
     calibrate,
     claims,
     figures,
+    lost_stores,
     machine,
     measure,
     predict,
@@ -69,8 +70,8 @@ def _root(
 
 app.callback(help=paragraphs(_root))(_root)
 
-for _verb in (predict, break_even, sensitivity, simulate, claims, safety, measure, read, calibrate,
-              figures, report):  # fmt: skip
+for _verb in (predict, break_even, sensitivity, simulate, claims, safety, lost_stores, measure, read,
+              calibrate, figures, report):  # fmt: skip
     app.command(_verb.NAME, help=paragraphs(_verb.command), epilog=_verb.EPILOG)(_verb.command)
 app.add_typer(machine.app, name="machine")
 

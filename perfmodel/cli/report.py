@@ -71,11 +71,11 @@ def command(
         later = read(held_out) if held_out else None
         pictures: list[Path] = []
         if figures:
-            from perfmodel.figures import FIGURES
+            from perfmodel.figures import FIGURES, who_breaks
 
             pictures = write_figures(
                 profile, output.with_name(f"{output.stem}-figures"), table=table, held_out=later,
-                formats=("svg",), only=[k.name for k in FIGURES], progress=tell,
+                formats=("svg",), only=[k.name for k in (*FIGURES, who_breaks.FIGURE)], progress=tell,
             )  # fmt: skip
         blocks = whole_report(
             profile, table=table, held_out=later, pictures=pictures, beside=output.parent,

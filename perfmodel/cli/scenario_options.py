@@ -116,7 +116,7 @@ OPTIONS: tuple[Option, ...] = (
               ("fault_think_us", "think_us", "20 where only threads are given"),
               ("fault_rate", "rate", "50000 where nothing is given; excludes threads"),
               ("same_vma", "same_vma", "1"), ("first_touch", "first_touch", "0"),
-              ("io_share", "io_share", "0"), ("io_us", "io_us", "100")),
+              ("io_share", "io_share", "0"), ("io_us", "io_us", "100"), ("wp_share", "wp_share", "0.1")),
     *_numbers(_WRITERS, "writers.", ("writer_threads", "threads", "1"),
               ("writer_think_us", "think_us", "200"),
               ("writer_rate", "rate", "none: a rate excludes threads")),

@@ -14,11 +14,13 @@ from perfmodel.equations import (
     drain,
     gate,
     guard,
+    guarded,
     noise,
     oversubscribed,
     queue,
     reads,
     wake,
+    window,
     woken,
 )
 from perfmodel.equations.equation import EQUATIONS, Equation, declare
@@ -38,11 +40,13 @@ __all__ = [
     "drain",
     "gate",
     "guard",
+    "guarded",
     "noise",
     "oversubscribed",
     "queue",
     "reads",
     "symbol",
     "wake",
+    "window",
     "woken",
 ]

@@ -49,7 +49,7 @@ LINE_TIME = declare(
 LOST_TIME = declare(
     "lost_time", r"\mathcal{C}", "ns", "thread time lost to one call",
     symbol("blocked_time") + symbol("wake_time") + symbol("waker_time") + symbol("line_time")
-    + symbol("caller_time"), source=_SOURCE,
+    + symbol("caller_time") + symbol("guard_time"), source=_SOURCE,
 )  # fmt: skip
 NET_GAIN = declare(
     "net_gain", r"\Delta", "ns", "thread time that a policy saves per call",

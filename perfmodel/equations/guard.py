@@ -6,10 +6,10 @@ entry reads that count. It hits its own cache unless another CPU has written the
 looked last; each call writes it twice. While the count is not zero the fault flushes the page on all
 CPUs that run the process before it goes on, as the gated check of 5.12 does for userfaultfd.
 
-*Who finds a flush pending.* A fault that comes at random, with the share of the time that one is. Calls
-that exclude each other, as those of mprotect do, never overlap: :math:`\lambda_w W_s`. Users of the
-count that do not exclude each other overlap. And the faults that the cut itself lets in come while the
-flush is pending, without exception.
+*Who finds a flush pending.* A fault that comes at random, with the share of the time that one is, unless
+the calls keep it out while they hold the lock. Calls that exclude each other, as those of mprotect do,
+never overlap: :math:`\lambda_w W_s`. Users of the count that do not exclude each other overlap. And the
+faults that the cut itself lets in come while the flush is pending, without exception.
 
 *Who must fetch the line.* Let a CPU look at the count at rate :math:`\rho = \lambda_p/n`. The line is
 untouched since its last look, a time *t* ago, if no call began within *t*, and none that long before
@@ -38,6 +38,7 @@ _lp, _lw, _other = symbol("write_fault_rate"), symbol("lambda_w"), symbol("mm_wr
 _ws, _m, _n = symbol("stale_window"), symbol("writer_threads"), symbol("threads")
 _pending, _fetched, _load = symbol("pending"), symbol("fetched"), symbol("load")
 _flush, _remote = symbol("page_flush"), symbol("remote_cpus")
+_flush_rate = symbol("flush_rate")
 
 PENDING_ONE = declare(
     "pending_exclusive", "P_p", "1", "a flush is pending; calls exclude each other",
@@ -76,23 +77,25 @@ PAGE_FLUSH = declare(
 )  # fmt: skip
 PER_FAULT = declare(
     "guard_per_fault", "c_p", "ns", "what the check costs a write fault, on average",
-    _load + _pending * _flush, source=_SOURCE,
-)  # fmt: skip
-PER_CALL = declare(
-    "guard_per_call", "C_p", "ns", "thread time that the check costs between two calls",
-    symbol("guard_fault") * _lp / _lw + symbol("released") * (_load + _flush), source=_SOURCE,
-    assumptions=("the faults that the cut lets in are not among those that come at random",),
-    valid="lambda_w > 0",
+    _load + (1 - symbol("excluded")) * _pending * _flush, source=_SOURCE,
 )  # fmt: skip
 FLUSH_RATE = declare(
     "guard_flush_rate", r"\lambda_F", "1/ns", "page flushes of the whole process that the check adds",
-    _lp * _pending + _lw * symbol("released"), source=_SOURCE,
+    _lp * (1 - symbol("excluded")) * _pending + _lw * symbol("released"), source=_SOURCE,
 )  # fmt: skip
 #: Those that are interrupted pay as well: at least the invalidation.
 REMOTE = declare(
     "guard_remote_share", "f_F", "1", "share of its time that each other CPU spends on these flushes",
-    symbol("flush_rate") * symbol("flush_page"), source=_SOURCE,
+    _flush_rate * symbol("flush_page"), source=_SOURCE,
     assumptions=("taking the interrupt is not counted: a lower bound",),
+)  # fmt: skip
+PER_CALL = declare(
+    "guard_per_call", "C_p", "ns", "thread time that the check costs between two calls",
+    (symbol("guard_fault") * _lp + _remote * symbol("flush_page") * _flush_rate) / _lw
+    + symbol("released") * _flush, source=_SOURCE,
+    assumptions=("the faults that the cut lets in are among all that read the count",
+                 "taking the interrupt is not counted: a lower bound"),
+    valid="lambda_w > 0",
 )  # fmt: skip
 
 
@@ -111,7 +114,7 @@ class Guard:
     per_fault : ndarray, ns
         Mean cost of a write fault at random.
     per_call : ndarray, ns
-        Thread time of all faults between two calls; NaN where nobody calls.
+        Thread time of all threads between two calls; NaN where nobody calls.
     flush_rate : ndarray, per ns
         Page flushes that the check adds.
     remote_share : ndarray
@@ -173,6 +176,7 @@ def guard(
     shootdown_more: Any,
     mm_writes: Any = 0.0,
     released: Any = 0.0,
+    excluded: Any = 0.0,
     callers: Any = None,
     overlap: bool = False,
 ) -> Guard:
@@ -181,7 +185,7 @@ def guard(
     Parameters
     ----------
     write_fault_rate, lambda_w : array_like
-        Write faults on present, read-only entries that come at random, and calls; per ns.
+        Write faults on present, read-only entries, and calls; per ns.
     stale_window : array_like
         From the count going up until the flush is done, ns.
     threads : array_like
@@ -196,6 +200,9 @@ def guard(
         Other writes to the line of the count, per ns.
     released : array_like
         Write faults on read-only entries that one call's cut lets in while its flush is pending.
+    excluded : array_like
+        Share of the faults that come at random but not while a flush is pending, unless a cut lets
+        them in: those that need the lock that the calls hold.
     callers, overlap
         As in :func:`pending_flush`.
 
@@ -208,7 +215,7 @@ def guard(
         write_fault_rate=write_fault_rate, lambda_w=lambda_w, stale_window=stale_window,
         threads=threads, remote_cpus=remote_cpus, line_transfer=line_transfer, load_hit=load_hit,
         flush_page=flush_page, shootdown=shootdown, shootdown_more=shootdown_more,
-        mm_writes=mm_writes, released=released,
+        mm_writes=mm_writes, released=released, excluded=excluded,
     )  # fmt: skip
     faults, calls, window = g["write_fault_rate"], g["lambda_w"], g["stale_window"]
     pending = pending_flush(calls, window, callers=callers, overlap=overlap)
@@ -223,11 +230,12 @@ def guard(
     flush = PAGE_FLUSH(
         **{k: g[k] for k in ("flush_page", "shootdown", "shootdown_more", "remote_cpus")}
     )
-    each = PER_FAULT(load=load, pending=pending, page_flush=flush)
+    each = PER_FAULT(load=load, pending=pending, page_flush=flush, excluded=g["excluded"])
     some = np.where(calls > 0, calls, np.nan)
     rate = FLUSH_RATE(
-        write_fault_rate=faults, pending=pending, lambda_w=calls, released=g["released"]
-    )
+        write_fault_rate=faults, pending=pending, lambda_w=calls, released=g["released"],
+        excluded=g["excluded"],
+    )  # fmt: skip
     return Guard(
         pending=pending,
         fetched=fetched,
@@ -236,7 +244,8 @@ def guard(
         per_fault=each,
         per_call=PER_CALL(
             guard_fault=each, write_fault_rate=faults, lambda_w=some, released=g["released"],
-            load=load, page_flush=flush,
+            page_flush=flush, flush_rate=rate, flush_page=g["flush_page"],
+            remote_cpus=g["remote_cpus"],
         ),
         flush_rate=rate,
         remote_share=REMOTE(flush_rate=rate, flush_page=g["flush_page"]),

@@ -23,13 +23,17 @@ from perfmodel.figures import (
     natural_experiment,
     near_saturation,
     several_callers,
+    stale_window,
     textbook_rule,
+    who_breaks,
 )
 from perfmodel.figures.kind import Inputs, Kind
 from perfmodel.figures.style import FORMATS, new_figure, render
 from perfmodel.figures.writing import write_all
 
-__all__ = ["FAILURES", "FIGURES", "FORMATS", "Inputs", "Kind", "new_figure", "render", "write_all"]
+__all__ = [
+    "FAILURES", "FIGURES", "FORMATS", "SAFETY", "Inputs", "Kind", "new_figure", "render", "write_all",
+]  # fmt: skip
 
 #: Of a machine, in the order of the write-up.
 FIGURES: tuple[Kind, ...] = (
@@ -38,6 +42,9 @@ FIGURES: tuple[Kind, ...] = (
     break_even_map.FIGURE,
     measured_against_predicted.FIGURE,
 )
+
+#: Whether a cut is safe, and what it would lose.
+SAFETY: tuple[Kind, ...] = (who_breaks.FIGURE, stale_window.FIGURE)
 
 #: Where the models are wrong, whatever the machine; in the order of the page that shows them.
 FAILURES: tuple[Kind, ...] = (

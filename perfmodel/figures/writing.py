@@ -95,9 +95,9 @@ def _one_line(text: str) -> str:
 
 
 def _chosen(only: Sequence[str] | None, formats: Sequence[str]) -> tuple[Kind, ...]:
-    from perfmodel.figures import FAILURES, FIGURES
+    from perfmodel.figures import FAILURES, FIGURES, SAFETY
 
-    known = (*FIGURES, *FAILURES)
+    known = (*FIGURES, *SAFETY, *FAILURES)
     for form in formats:
         if form not in FORMATS:
             raise InputError(f"there is no format {form!r}", field="formats",

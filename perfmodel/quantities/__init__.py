@@ -14,12 +14,13 @@ from perfmodel.quantities.call import CALL_FACTS
 from perfmodel.quantities.declare import Quantity
 from perfmodel.quantities.machine import MACHINE, STATE
 from perfmodel.quantities.scenario import SCENARIO
+from perfmodel.quantities.stale import STALE
 
-__all__ = ["ACCOUNT", "CALL_FACTS", "MACHINE", "SCENARIO", "STATE", "Quantity", "quantity"]
+__all__ = ["ACCOUNT", "CALL_FACTS", "MACHINE", "SCENARIO", "STALE", "STATE", "Quantity", "quantity"]
 
 
 def _all() -> Iterator[Quantity]:
-    for group in (MACHINE, STATE, CALL_FACTS, ACCOUNT, SCENARIO):
+    for group in (MACHINE, STATE, CALL_FACTS, ACCOUNT, SCENARIO, STALE):
         yield from group.values()
 
 

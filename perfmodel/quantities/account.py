@@ -47,6 +47,7 @@ ACCOUNT: Mapping[str, Quantity] = group(
         "the call itself: wait for the lock, hold, entry and exit",
         "hold",
     ),
+    _term("guard_time", "T_g", (1, 1e8), "what a guard against stale translations costs", "guard"),
     _term(
         "lost_time",
         r"\mathcal{C}",

@@ -26,6 +26,8 @@ SCENARIO: Mapping[str, Quantity] = group(
     Quantity("first_touch", "f_1", "1", (0, 1), (0, 1),
              "share of the other faults that are the first write to a fresh anonymous VMA",
              "__vmf_anon_prepare falls back to mmap_lock"),
+    Quantity("wp_share", "w", "1", (0, 1), (0, 1),
+             "share of the faults that write to a present, read-only page: who a guard concerns", "do_wp_page"),
     Quantity("io_share", "p_{io}", "1", (0, 1), (1e-5, 0.1), "share of the faults that wait for I/O under the lock",
              "caller"),
     Quantity("io_us", r"\tau", "us", (0, 1e9), (10, 1e5), "mean time of that I/O", "caller"),

@@ -113,6 +113,7 @@ def prediction_blocks(prediction: Prediction, *, brief: bool = False) -> list[Bl
         verdict_text(verdict),
         Text(verdict.sentence),
         _policies(prediction),
+        *_guarded(prediction),
     ]
     if brief:
         return blocks
@@ -133,7 +134,8 @@ def _policies(prediction: Prediction) -> Table:
     ]  # fmt: skip
     meaning = (
         "excl., shared: exclusive and shared hold of one call; wait, p99: mean and 99 % quantile over all faults,"
-        " blocked or not; blocked: share of them; net gain: thread time a call saves against none"
+        " blocked or not; blocked: share of them; net gain: thread time a call saves against none, in"
+        " brackets where the policy is unsafe and nobody may have it"
     )
     if not prediction.scenario.faults.open:
         columns.append(Column("faults/s", True))
@@ -148,9 +150,7 @@ def _row(result: PolicyResult) -> list[Cell]:
     held, answer = result.hold, result.answer
     safe = Mark("yes", "good") if result.safety.safe else Mark("NO", "bad")
     p99 = answer.wait_quantiles.get(0.99)
-    gain: Cell = gain_text(*result.interval())
-    if result.policy is Policy.NONE:
-        gain = Mark("reference", "dim")
+    gain = _gain(result)
     return [
         name, safe, time_with_spread(held.exclusive),
         time_with_spread(held.shared),
@@ -161,6 +161,47 @@ def _row(result: PolicyResult) -> list[Cell]:
         else probability_text(result.p_pays, result.net_gain.size),
         "" if result.policy is Policy.NONE else _change(float(result.throughput_gain[0])),
     ]  # fmt: skip
+
+
+def _gain(result: PolicyResult) -> Cell:
+    """Write the net gain; in brackets where nobody may have it."""
+    if result.policy is Policy.NONE:
+        return Mark("reference", "dim")
+    text = gain_text(*result.interval())
+    return text if result.safety.safe else f"({text})"
+
+
+def _guarded(prediction: Prediction) -> list[Block]:
+    """Return the cuts with the guards that would make them safe, against doing nothing."""
+    if not prediction.guarded:
+        return []
+    columns = [
+        Column("cut"), Column("guard"), Column("safe"), Column("excl.", True),
+        Column("shared", True), Column("guard costs", True), Column("net gain [90 %]", True),
+        Column("P(pays)", True), Column("pays to wp", True),
+    ]  # fmt: skip
+    rows: list[list[Cell]] = [
+        [r.policy.value, r.guard, Mark("yes", "good") if r.safety.safe else Mark("NO", "bad"),
+         time_with_spread(r.hold.exclusive), time_with_spread(r.hold.shared),
+         time_with_spread(r.account["guard_time"]), _gain(r),
+         probability_text(r.p_pays, r.net_gain.size), _limit(r.wp_share_limit)]
+        for r in prediction.guarded
+    ]  # fmt: skip
+    share = share_text(prediction.scenario.faults.wp_share)
+    return [
+        Table(columns, rows,
+              "The downgrade and a guard that no kernel has, against doing nothing. guard costs: thread time a"
+              " call beyond the hold; pays to wp: share of write-protect faults (here"
+              f" {share}) up to which the gain is positive"),
+    ]  # fmt: skip
+
+
+def _limit(share: float) -> str:
+    if math.isnan(share):
+        return ""
+    if share in (0.0, 1.0):
+        return "never" if share == 0.0 else "always"
+    return share_text(share)
 
 
 def _change(relative: float) -> str:

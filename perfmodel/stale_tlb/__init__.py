@@ -6,6 +6,6 @@ looks a call up in it. Below them: `state` and `program` say what a state and an
 happen, `search` the breadth-first search, `schedule` a counterexample in words.
 """
 
-from perfmodel.stale_tlb.rules import REVOKING, SCOPE, Safety, guarded_safety, safety
+from perfmodel.stale_tlb.rules import GUARDS, REVOKING, SCOPE, Safety, guarded_safety, safety
 
-__all__ = ["REVOKING", "SCOPE", "Safety", "guarded_safety", "safety"]
+__all__ = ["GUARDS", "REVOKING", "SCOPE", "Safety", "guarded_safety", "safety"]

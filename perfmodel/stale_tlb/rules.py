@@ -30,10 +30,7 @@ SCOPE = (
 )
 
 #: Guards that a cut may be asked about with: what a kernel would have to add.
-GUARDS = (*(g for g in GUARD_TEXTS if g != "none"), "one-pmd")
-
-#: Pages of one page table, behind one page-table lock and under one huge entry.
-_PAGES_OF_TABLE = 512
+GUARDS = (*(g for g in GUARD_TEXTS if g != "none"), "one-pmd", "one-pmd+nested")
 
 _COPIED = "copies a page to which a CPU still stores through a stale translation"
 
@@ -124,7 +121,7 @@ def guarded_safety(kernel: Kernel, call: Call, policy: Policy, guard: str) -> Sa
         `Policy.LAST_VMA` or `Policy.BEFORE_FLUSH`.
     guard : str
         One of `GUARDS`; ``one-pmd`` cuts only calls within one page table, which flush before they
-        drop its lock, and leaves the others alone.
+        drop its lock, and leaves the others alone; ``+nested`` adds the nested flush.
 
     Raises
     ------
@@ -143,10 +140,10 @@ def guarded_safety(kernel: Kernel, call: Call, policy: Policy, guard: str) -> Sa
         )
     if call.transition == "same-flags":
         return safety(kernel, call, policy)
-    if guard == "one-pmd":
-        if call.pages > _PAGES_OF_TABLE:
+    if guard.startswith("one-pmd"):
+        if call.page_tables > 1:
             return safety(kernel, call, Policy.NONE)
-        guard = "flush-in-ptl"
+        guard = guard.replace("one-pmd", "flush-in-ptl")
     plain = question_of(kernel, call, policy)
     # A guard is explored with a base entry, whose starts include the empty one.
     question = Question("mprotect", "base", plain.policy, guard, plain.transition, plain.era)

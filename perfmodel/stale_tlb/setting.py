@@ -29,7 +29,9 @@ GUARD_TEXTS = {
     "flush-in-ptl": "the walk flushes before it drops the page-table lock of each page table",
     "generation": "each change of an entry counts a generation up, and pte_same compares it",
     "nested": "mprotect flushes too where it finds another flush pending, as from 5.19 on",
-    "pending-check+nested": "the first and this one",
+    "pending-check+nested": "the check and the nested flush",
+    "mark+nested": "the mark and the nested flush",
+    "flush-in-ptl+nested": "the flush in the walk and the nested flush",
 }
 
 

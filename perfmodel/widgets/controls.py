@@ -23,12 +23,12 @@ RELEASES = ("5.10", "5.11", "5.19", "6.1", "6.4", "6.8", "6.12", "6.18")
 GROUPS: dict[str, tuple[str, ...]] = {
     "Call": ("pages", "vmas", "splits", "merges", "populated", "remote_cpus"),
     "Faults": ("fault_threads", "fault_think_us", "fault_rate", "same_vma", "first_touch",
-               "io_share", "io_us"),
+               "io_share", "io_us", "wp_share"),
     "Writers": ("writer_threads", "writer_think_us", "writer_rate"),
     "Machine and kernel": ("cpus",),
 }  # fmt: skip
 
-_WORDS = {"vma": "VMA", "vmas": "VMAs", "io": "I/O", "cpus": "CPUs"}
+_WORDS = {"vma": "VMA", "vmas": "VMAs", "io": "I/O", "cpus": "CPUs", "wp": "write-protect"}
 _UNITS = {"us": "µs", "pages": "", "1": ""}
 
 #: A slider whose mechanism can be absent: the name, and the value that means absent.

@@ -26,7 +26,7 @@ from perfmodel.widgets.controls import Controls
 from perfmodel.widgets.figureview import FigureView, SliderNames
 from perfmodel.widgets.picture import WIDTH, Picture
 from perfmodel.widgets.state import PATHS, Change, ExplorerState
-from perfmodel.widgets.tables import policy_table, verdict_html, warnings_html
+from perfmodel.widgets.tables import guard_table, policy_table, verdict_html, warnings_html
 
 __all__ = ["Explorer"]
 
@@ -72,8 +72,11 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
     def __init__(self, state: ExplorerState) -> None:
         self.state = state
         self.pending = False
-        self.prediction: Prediction = predict(state.scenario, draws=1, solver="closed")
+        self.prediction: Prediction = predict(
+            state.scenario, draws=1, solver="closed", guards=False
+        )
         self._generation = 0
+        self._guards = ""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._curves: OrderedDict[tuple[Any, ...], BreakEven] = OrderedDict()
@@ -91,6 +94,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         self.status = ipw.HTML(layout={"margin": "0", "height": "20px"})
         self.verdict = ipw.HTML(layout={"min_height": "96px", "margin": "0 0 4px 0"})
         self.table = ipw.HTML()
+        self.guards = ipw.HTML()
         self.warnings = ipw.HTML()
         self.view = FigureView(width=WIDTH)
         self.controls = Controls(self.state, self._say)
@@ -129,7 +133,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         )
         views = ipw.VBox(
             [self.alert, self.verdict, self.table, ipw.HBox([self.over, self.policy, self.status]),
-             self.view, self.warnings],
+             self.view, self.guards, self.warnings],
             layout={"flex": "1 1 640px", "min_width": "0", "max_width": "820px"},
         )  # fmt: skip
         both = ipw.HBox([self.controls.box, views], layout={"flex_flow": "row wrap"})
@@ -153,7 +157,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
     def _quick(self, change: Change) -> None:
         """Show the central estimate, and the curve if it is known."""
         if not change.plot:
-            self.prediction = predict(self.state.scenario, draws=1, solver="closed")
+            self.prediction = predict(self.state.scenario, draws=1, solver="closed", guards=False)
         known = self._curves.get(self._curve_key())
         if known is not None:
             self._curve = known
@@ -251,6 +255,13 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         # One message a widget; the texts first, so that whoever waits for the picture finds them.
         self.verdict.value = verdict_html(prediction, pending=pending)
         self.table.value = policy_table(prediction, pending=pending)
+        # The guards wait for the interval; until then those of the last scenario stand there, pale.
+        self.guards.value = (
+            f'<div style="opacity:0.4" aria-hidden="true">{self._guards}</div>' if pending
+            else guard_table(prediction)
+        )  # fmt: skip
+        if not pending:
+            self._guards = self.guards.value
         self.warnings.value = warnings_html(prediction.warnings)
         state = "computing" if pending or stale else "ready"
         self.status.value = (

@@ -23,7 +23,7 @@ __all__ = ["PATHS", "Change", "ExplorerState", "mail_case"]
 #: Where each declared parameter lives in a scenario.
 PATHS: Mapping[str, str] = {
     name: PARAMETERS[name][0] if name in PARAMETERS else f"call.{name}" for name in SCENARIO
-}
+} | {"wp_share": "faults.wp_share"}
 
 #: Names of `ExplorerState.set` that are no numbers, and where they live.
 CHOICES: Mapping[str, str] = {
@@ -366,7 +366,7 @@ class ExplorerState:
             ("fault-threads", faults.threads), ("fault-think-us", faults.think_us),
             ("fault-rate", faults.rate), ("same-vma", faults.same_vma),
             ("first-touch", faults.first_touch), ("io-share", faults.io_share),
-            ("io-us", faults.io_us),
+            ("io-us", faults.io_us), ("wp-share", faults.wp_share),
             ("writer-threads", writers.threads),
             ("writer-think-us", None if writers.open else writers.think_us),
             ("writer-rate", writers.rate), ("cpus", s.cpus),

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from perfmodel.prediction import Prediction
-from perfmodel.results import LEVEL
+from perfmodel.results import LEVEL, PolicyResult
 from perfmodel.scenario import Policy
 from perfmodel.verdict import time_text
 
-__all__ = ["phase_table", "policy_table", "verdict_html", "warnings_html"]
+__all__ = ["guard_table", "phase_table", "policy_table", "verdict_html", "warnings_html"]
 
 #: Colour of an answer's badge, dark enough for white text; the word itself says the same.
 _BADGE = {
@@ -115,7 +115,7 @@ def policy_table(prediction: Prediction, *, pending: bool = False) -> str:
         rows.append((
             name,
             "safe" if result.safety.safe else "<strong>unsafe</strong>",
-            "reference" if reference else time_text(estimate),
+            "reference" if reference else _gain(result, estimate),
             "" if reference or not math.isfinite(estimate) else between,
             "" if reference or not math.isfinite(estimate) else pays,
             time_text(float(answer.wait_mean[0])),
@@ -126,7 +126,40 @@ def policy_table(prediction: Prediction, *, pending: bool = False) -> str:
     head = ("policy", "stale TLB", "net gain<br>a call", f"{100 * LEVEL:g} %<br>interval",
             "P(pays)", "fault wait<br>mean", "fault wait<br>p99", "hold<br>exclusive",
             "hold<br>shared")  # fmt: skip
-    return _table(head, rows, "Policies: thread time a call, and who waits", "policies")
+    caption = "Policies: thread time a call, and who waits. In brackets: hypothetical, the policy is unsafe"
+    return _table(head, rows, caption, "policies")
+
+
+def _gain(result: PolicyResult, estimate: float) -> str:
+    text = time_text(estimate)
+    return text if result.safety.safe else f"({text})"
+
+
+def guard_table(prediction: Prediction) -> str:
+    """Return the cuts with the guards that would make them safe; empty where there are none.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    """
+    if not prediction.guarded:
+        return ""
+    rows = []
+    for result in prediction.guarded:
+        estimate, low, high = result.interval()
+        known = math.isfinite(estimate)
+        rows.append((
+            escape(f"{result.policy.value} + {result.guard}"),
+            "safe" if result.safety.safe else "<strong>unsafe</strong>",
+            time_text(float(result.account["guard_time"][0])),
+            _gain(result, estimate),
+            f"{time_text(low)} to {time_text(high)}" if known else "",
+            f"{result.p_pays:.2f}" if known else "",
+        ))  # fmt: skip
+    head = ("cut + guard", "stale TLB", "guard costs<br>a call", "net gain<br>a call",
+            f"{100 * LEVEL:g} %<br>interval", "P(pays)")  # fmt: skip
+    caption = "The downgrade and a guard that no kernel has, against doing nothing"
+    return _table(head, rows, caption, "guards")
 
 
 def phase_table(*cases: tuple[str, Prediction], policy: Policy = Policy.NONE) -> str:

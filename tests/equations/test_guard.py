@@ -67,7 +67,7 @@ def test_the_line_is_written_twice_a_call():
     long = guard(8e-5, 1e-5, 1e9, **COSTS)
     assert long.fetched == pytest.approx(2 / 3, rel=1e-4)
     # Nobody writes, or nobody looks.
-    assert guard(8e-5, 0.0, 1e3, **COSTS).fetched == 0
+    assert guard(8e-5, 0.0, 1e3, **COSTS).fetched == pytest.approx(0, abs=1e-12)
     assert guard(0.0, 1e-5, 1e3, **COSTS).fetched == 1
 
 
@@ -77,8 +77,16 @@ def test_what_it_adds_up_to():
     assert got.pending == pytest.approx(0.05)
     assert got.load == pytest.approx(2 + 78 * got.fetched)
     assert got.per_fault == pytest.approx(got.load + 0.05 * got.page_flush)
-    assert got.per_call == pytest.approx(100 * got.per_fault + 4 * (got.load + got.page_flush))
     assert got.flush_rate == pytest.approx(1e-3 * 0.05 + 1e-5 * 4)
+    # Each flush also costs the seven other CPUs the invalidation.
+    flushes = 100 * 0.05 + 4
+    assert got.per_call == pytest.approx(
+        100 * got.per_fault + 4 * got.page_flush + flushes * 7 * 60
+    )
+    # Who is kept out finds none pending.
+    none = guard(1e-3, 1e-5, 5e3, excluded=1.0, **COSTS)
+    assert none.per_fault == none.load
+    assert none.flush_rate == 0
     assert got.remote_share == pytest.approx(got.flush_rate * 60)
     # On one CPU nobody is interrupted; nothing pending leaves the load.
     alone = guard(1e-3, 1e-5, 0.0, **{**COSTS, "remote_cpus": 0})

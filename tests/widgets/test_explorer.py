@@ -17,6 +17,7 @@ import perfmodel as pm
 from perfmodel import errors
 from perfmodel.quantities import SCENARIO
 from perfmodel.scenario import Policy
+from perfmodel.verdict import time_text
 from perfmodel.widgets import explorer as module
 from perfmodel.widgets.controls import GROUPS, Controls, grid, label, slider
 from perfmodel.widgets.explorer import Explorer
@@ -37,10 +38,12 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 _ANSWERS: dict[Any, Any] = {}
 
 
-def _predict(scenario: pm.Scenario, *, draws: int, solver: str = "auto") -> Any:
-    key = scenario.to_json(), draws, solver
+def _predict(
+    scenario: pm.Scenario, *, draws: int, solver: str = "auto", guards: bool = True
+) -> Any:
+    key = scenario.to_json(), draws, solver, guards
     if key not in _ANSWERS:
-        _ANSWERS[key] = pm.predict(scenario, draws=draws, solver=solver)
+        _ANSWERS[key] = pm.predict(scenario, draws=draws, solver=solver, guards=guards)
     return _ANSWERS[key]
 
 
@@ -173,6 +176,18 @@ def test_a_slider_changes_picture_texts_and_back(ex: Explorer) -> None:
     assert all(a != b for a, b in zip(before, after, strict=True))
     ex.controls["pages"].value = 1
     assert (ex.view.png, ex.view.alt, ex.verdict.value, ex.table.value) == before
+
+
+def test_the_guards_are_told_with_what_they_cost(ex: Explorer) -> None:
+    for result in ex.prediction.guarded:
+        assert f"{result.policy.value} + {result.guard}" in ex.guards.value
+    assert "<strong>unsafe</strong>" in ex.guards.value  # a generation does not do
+    # Gains that nobody may have stand in brackets, everywhere.
+    for result in ex.prediction.results:
+        if not result.safety.safe:
+            assert f"({time_text(float(result.net_gain[0]))})" in ex.table.value
+    ex.state.set("operation", "munmap")
+    assert ex.guards.value == ""
 
 
 def test_what_is_shown_is_what_predict_says(ex: Explorer) -> None:
