@@ -25,12 +25,15 @@ from perfmodel.figures import FAILURES, textbook_rule
 from perfmodel.fit import collect, predict_points, residual_table
 from perfmodel.fit.natural import natural_experiment
 from perfmodel.machine import Machine
+from perfmodel.prediction import predict
+from perfmodel.presets import PRESETS
 from perfmodel.readers import read
 from perfmodel.readers.bench_json import companion_trace
 from perfmodel.report.claims import claims_markdown
 from perfmodel.report.failures import rules_markdown, spread_markdown
-from perfmodel.report.numbers import number_text, time_text
+from perfmodel.report.numbers import gain_text, number_text, time_text, time_with_spread
 from perfmodel.report.pictures import caption
+from perfmodel.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "xeon-vm-6.18"
@@ -169,6 +172,23 @@ def _claims() -> str:
     return claims_markdown(Machine.load(NAME))
 
 
+def _guards() -> str:
+    """Return the guarded cuts of the two presets beside each other."""
+    made = [predict(Scenario.from_dict(PRESETS[n].parameters, machine=Machine.load(NAME)))
+            for n in ("mail", "large")]  # fmt: skip
+    rows = []
+    for results in zip(*(p.guarded for p in made), strict=True):
+        cells = [results[0].policy.value, results[0].single,
+                 "yes" if results[0].safety.safe else "no"]  # fmt: skip
+        for one in results:
+            gain = gain_text(*one.interval())
+            cells += [time_with_spread(one.account["guard_time"]),
+                      gain if one.safety.safe else f"({gain})"]  # fmt: skip
+        rows.append(cells)
+    return _table(rows, ["cut", "guard", "safe", "1 page: it costs", "net gain a call [90 %]",
+                         "64 MiB, 32 threads: it costs", "net gain a call [90 %]"])  # fmt: skip
+
+
 def _filled(text: str) -> str:
     """Return the README with every output and generated table made anew."""
 
@@ -177,7 +197,12 @@ def _filled(text: str) -> str:
         return f"```console\n$ {command}\n{_perfmodel(*shlex.split(command)[1:])}\n```"
 
     text = re.sub(r"```console\n\$ (perfmodel [^\n]*)\n.*?```", run, text, flags=re.DOTALL)
-    for name, make in (("claims", _claims), ("held-out", _held_out), ("natural", _natural)):
+    for name, make in (
+        ("claims", _claims),
+        ("held-out", _held_out),
+        ("natural", _natural),
+        ("guards", _guards),
+    ):
         text = _section(text, name, make())
     return text
 

@@ -71,6 +71,11 @@ class PolicyResult:
     wp_share_limit: float = math.nan
 
     @property
+    def single(self) -> str:
+        """The guard without the nested flush that some cuts need besides."""
+        return self.guard.removesuffix("+nested")
+
+    @property
     def name(self) -> str:
         """The policy, and its guard if it has one."""
         return f"{self.policy.value} with {self.guard}" if self.guard else self.policy.value

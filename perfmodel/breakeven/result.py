@@ -124,25 +124,29 @@ class BreakEven:
         }  # fmt: skip
 
     def sentence(self) -> str:
-        """Return the answer in words."""
+        """Return the answer in words, safety first."""
         low, high = self.grid[0], self.grid[-1]
         span = f"over {self.over} from {low:g} to {high:g}"
+        name, gains, never = self.policy.value, "gains", "never gains"
+        if not self.safe:
+            name = f"{name} is unsafe as it stands: {self.why_unsafe}. Were it safe it"
+            gains, never = "would gain", "would never gain"
         if self.answer == "always":
-            text = f"{self.policy.value} gains {span}"
+            text = f"{name} {gains} {span}"
         elif self.answer == "never":
-            text = f"{self.policy.value} never gains {span}"
+            text = f"{name} {never} {span}"
         elif self.answer == "unknown":
             text = f"{self.policy.value} cannot be predicted {span}"
         elif self.roots:
-            text = f"{self.policy.value} gains {', '.join(map(self._turn, self.roots))}"
+            text = f"{name} {gains} {', '.join(map(self._turn, self.roots))}"
         else:
-            text = f"{self.policy.value} gains in one part and not in another {span}"
+            text = f"{name} {gains} in one part and not in another {span}"
         if self.undefined and self.answer != "unknown":
             text += (
                 f" (no steady state or no answer at {len(self.undefined)} of {self.grid.size} values,"
                 f" from {self.undefined[0]:.4g} on)"
             )
-        return text + ("." if self.safe else f"; but it is unsafe: {self.why_unsafe}.")
+        return f"{text}."
 
     def _turn(self, root: Root) -> str:
         text = f"{root.pays} {self.over} = {root.value:.4g}"

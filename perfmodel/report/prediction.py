@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from perfmodel.scenario import Scenario
     from perfmodel.verdict import Verdict
 
-__all__ = ["machine_line", "prediction_blocks", "scenario_lines", "scenario_title", "verdict_text"]
+__all__ = [
+    "guarded_blocks", "machine_line", "prediction_blocks", "scenario_lines", "scenario_title",
+    "verdict_text",
+]  # fmt: skip
 
 _EVIDENCE = {
     "measured": "calibrated on measurements of that machine",
@@ -113,13 +116,13 @@ def prediction_blocks(prediction: Prediction, *, brief: bool = False) -> list[Bl
         verdict_text(verdict),
         Text(verdict.sentence),
         _policies(prediction),
-        *_guarded(prediction),
     ]
     if brief:
         return blocks
     return [
         *blocks,
         Bullets(_safety_lines(prediction)),
+        *guarded_blocks(prediction),
         _account(prediction),
         Heading("Reservations", 4),
         Bullets([*prediction.warnings, *_basis(prediction)]),
@@ -171,7 +174,7 @@ def _gain(result: PolicyResult) -> Cell:
     return text if result.safety.safe else f"({text})"
 
 
-def _guarded(prediction: Prediction) -> list[Block]:
+def guarded_blocks(prediction: Prediction) -> list[Block]:
     """Return the cuts with the guards that would make them safe, against doing nothing."""
     if not prediction.guarded:
         return []

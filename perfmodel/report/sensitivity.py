@@ -9,6 +9,7 @@ from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Table
 from perfmodel.report.numbers import number_text, share_text, time_text
 from perfmodel.report.prediction import machine_line, scenario_lines, scenario_title
 from perfmodel.sensitivity import OUTPUTS
+from perfmodel.stale_tlb import safety
 
 if TYPE_CHECKING:
     from perfmodel.sensitivity import Elasticities, SobolIndices
@@ -37,6 +38,11 @@ def elasticity_blocks(answer: Elasticities) -> list[Block]:
         Text(f"{OUTPUTS[answer.output]}: {time_text(answer.value)}"
              f" (one standard deviation: {share_text(answer.log_sd)})."),
     ]  # fmt: skip
+    found = safety(answer.scenario.kernel, answer.scenario.call, answer.policy)
+    if not found.safe:
+        blocks.append(
+            Text(f"Hypothetical: {answer.policy.value} is unsafe as it stands: {found.reason}.", "bad")
+        )
     constants = [
         e for e in answer.constants if abs(e.elasticity) >= _SHOWN or abs(e.share) >= _SHOWN_SHARE
     ]
