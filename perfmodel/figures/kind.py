@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from perfmodel.machine import Machine
     from perfmodel.observations import ObservationTable
 
-__all__ = ["Inputs", "Kind", "Rows"]
+__all__ = ["Drawn", "Inputs", "Kind", "Rows"]
 
 #: Header and rows of the data file beside a figure.
 Rows = tuple[Sequence[str], Sequence[Sequence[Any]]]
@@ -38,6 +38,23 @@ class Inputs:
     table: ObservationTable | None = None
     held_out: ObservationTable | None = None
     progress: Callable[[float], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A drawn figure as a notebook shows it.
+
+    Parameters
+    ----------
+    png : bytes
+    caption : str
+    """
+
+    png: bytes
+    caption: str
+
+    def _repr_png_(self) -> bytes:
+        return self.png
 
 
 @dataclass(frozen=True)
@@ -74,3 +91,12 @@ class Kind:
     rows: Callable[[Any], Rows]
     source: Callable[[Any], Mapping[str, Any]]
     lacks: Callable[[Any], str] = lambda _: ""
+
+    def drawn(self, spec: Any) -> Drawn:
+        """Return the figure of a spec, for a notebook: ``who_breaks.FIGURE.drawn(who_breaks.data_for())``."""
+        from perfmodel.figures.style import new_figure, render
+
+        figure = new_figure(*self.size)
+        self.draw(spec, figure)
+        png = render(figure, "png", title=self.title(spec), source=self.source(spec))
+        return Drawn(png, self.caption(spec))

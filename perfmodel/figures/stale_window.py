@@ -221,7 +221,9 @@ def draw(spec: Spec, figure: Figure) -> None:
             axes.plot(panel.x * scale, panel.lost[policy], color=colour, label=policy.value,
                       ls="-" if policy is Policy.LAST_VMA else (0, (5, 2)))  # fmt: skip
             mean, error = panel.counted[policy]
-            axes.errorbar(panel.at * scale, mean, 2 * error, ls="none", marker=marker, ms=4,
+            # On a logarithmic axis a bar ends before it reaches zero.
+            bars = np.array([np.minimum(2 * error, 0.9 * mean), 2 * error])
+            axes.errorbar(panel.at * scale, mean, bars, ls="none", marker=marker, ms=4,
                           mfc="white", color=colour, label=f"{policy.value}, actors run in time")  # fmt: skip
         axes.axvline(own[panel.name] * scale, color="0.5", lw=0.8, ls=":")
         axes.set_xscale("log")
@@ -238,7 +240,7 @@ def title(spec: Spec) -> str:
     """Return the finding in one line."""
     first, second = (spec.base[p] for p in _CUTS)
     return (
-        f"One forced write a second: {_two(first)} calls an hour lose a store if cut before the walk,"
+        f"One forced write a second: {_two(first)} lost stores an hour cut before the walk,"
         f" {_two(second)} before the flush"
     )
 
@@ -263,7 +265,8 @@ def caption(spec: Spec) -> str:
         " pages that somebody else refers to, to which the losses are proportional. Dotted: the"
         f" machine's own, {STORES:.0e} stores a second (assumed), a copy of {us_text(spec.copy)} (the"
         f" hold of a minor fault; one that copies takes longer), a shootdown of"
-        f" {us_text(spec.shootdown)}. A page is stale under the shared lock for {us_text(before)} in the mean, cut before the walk, and"
+        f" {us_text(spec.shootdown)}. A page is stale under the shared lock for {us_text(before)} in the"
+        f" mean, cut before the walk, and"
         f" {us_text(after)}, cut before the flush. Lines: closed form; points: {spec.runs} calls of the"
         f" explored actors run in time, two standard errors; they differ by at most {worst:.1f} standard"
         f" errors. From 5.19 on the same runs lose none. Evidence: {spec.basis}; losses are simulated,"

@@ -23,18 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = ["to_fragment", "to_page"]
 
-# Colours are mixed from the text's own, so that light and dark notebooks both work.
+# The class is named twice to outrank what a notebook says of tables. Colours are mixed
+# from the text's own, so that light and dark notebooks both work.
 _CSS = """
-.perfmodel{font:14px/1.5 system-ui,sans-serif;max-width:75em}
-.perfmodel table{border-collapse:collapse;margin:.3em 0 1em;font-variant-numeric:tabular-nums}
-.perfmodel th,.perfmodel td{padding:.15em .7em;text-align:left;vertical-align:top;background:none}
-.perfmodel th{border-bottom:1px solid currentColor}
-.perfmodel caption{text-align:left;font-style:italic;padding-bottom:.2em}
-.perfmodel .right{text-align:right;white-space:nowrap}
-.perfmodel .good{color:#2a7d2a}.perfmodel .bad{color:#c62f2f;font-weight:bold}
-.perfmodel .dim{opacity:.65}.perfmodel .strong{font-weight:bold}
-.perfmodel .wide{overflow-x:auto}
-.perfmodel figure{margin:1em 0}.perfmodel img{max-width:100%}
+.perfmodel.perfmodel{font:14px/1.5 system-ui,sans-serif;max-width:75em}
+.perfmodel.perfmodel table{border-collapse:collapse;margin:.3em 0 1em;font-variant-numeric:tabular-nums}
+.perfmodel.perfmodel th,.perfmodel.perfmodel td{padding:.15em .7em;text-align:left;vertical-align:top}
+.perfmodel.perfmodel th,.perfmodel.perfmodel td{background:none}
+.perfmodel.perfmodel th{border-bottom:1px solid currentColor}
+.perfmodel.perfmodel caption{text-align:left;font-style:italic;padding-bottom:.2em}
+.perfmodel.perfmodel .right{text-align:right;white-space:nowrap}
+.perfmodel.perfmodel .good{color:#2a7d2a}.perfmodel.perfmodel .bad{color:#c62f2f;font-weight:bold}
+.perfmodel.perfmodel .dim{opacity:.65}.perfmodel.perfmodel .strong{font-weight:bold}
+.perfmodel.perfmodel .wide{overflow-x:auto}
+.perfmodel.perfmodel figure{margin:1em 0}.perfmodel.perfmodel img{max-width:100%}
 """
 
 
