@@ -69,6 +69,9 @@ lint: $(VENV)/installed-dev
 # Speed, as ratios in one run against a named peer.
 bench: $(VENV)/installed-dev
 	$(BIN)/python calibration/benchmarks/simulation.py
+	$(BIN)/python calibration/benchmarks/sweep.py
+	$(BIN)/python calibration/benchmarks/readers.py
+	$(BIN)/python calibration/benchmarks/page.py
 
 # The grid that holds the three solvers together, and the map of the closed forms' errors: two minutes.
 certify: $(VENV)/installed-simulate

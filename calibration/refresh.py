@@ -19,10 +19,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import composites
 import pandas as pd
 
 from perfmodel.figures import FAILURES, textbook_rule
-from perfmodel.fit import collect, predict_points, residual_table
 from perfmodel.fit.natural import natural_experiment
 from perfmodel.machine import Machine
 from perfmodel.prediction import predict
@@ -31,9 +31,18 @@ from perfmodel.readers import read
 from perfmodel.readers.bench_json import companion_trace
 from perfmodel.report.claims import claims_markdown
 from perfmodel.report.failures import rules_markdown, spread_markdown
-from perfmodel.report.numbers import gain_text, number_text, time_text, time_with_spread
+from perfmodel.report.numbers import (
+    error_text,
+    gain_text,
+    number_text,
+    share_text,
+    time_text,
+    time_with_spread,
+)
 from perfmodel.report.pictures import caption
 from perfmodel.scenario import Scenario
+from perfmodel.validation import validate
+from perfmodel.validation.result import KINDS, Row, Summary, summarise
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "xeon-vm-6.18"
@@ -115,26 +124,34 @@ def _table(rows: list[list[str]], head: list[str]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
 
 
-def _held_out() -> str:
-    points = collect(read(RUNS / "run-2.json"))
-    table = residual_table(points.points, predict_points(Machine.load(NAME), points))
-    table = table[table.phase == "latency"]
-    rows = []
-    for operation in ("mprotect", "munmap", "uffd_writeprotect"):
-        one = table[table.operation == operation]
-        error = one.error.abs()
-        worst = one.loc[error.idxmax()]
-        plural = "s" if worst.pages > 1 else ""
-        what = [operation, str(worst.transition) if operation == "mprotect" else "", worst["shape"],
-                f"{worst.pages:.0f} page{plural}", f"{worst.vmas:.0f} VMAs" if worst.vmas > 1 else "",
-                "huge" if worst.huge else "", "" if worst.populated else "unpopulated",
-                f"{worst.spinners:.0f} other CPUs"]  # fmt: skip
-        rows.append(
-            [operation, str(len(one)), f"{100 * error.median():.1f} %",
-             f"{100 * error.quantile(0.9):.0f} %",
-             f"{100 * worst.error:+.0f} %: {' '.join(w for w in what[1:] if w)}"]
-        )  # fmt: skip
-    return _table(rows, ["call", "points", "median error", "90 % below", "worst"])
+def _validation() -> str:
+    """Return what the profile predicts of the run that it was not fitted to, by kind and call."""
+    run = RUNS / "run-2.json"
+    found = validate(Machine.load(NAME), read([run, companion_trace(run)]))
+
+    def error(summary: Summary, value: float) -> str:
+        return f"{100 * value:.1f} pp" if summary.kind == "blocked" else error_text(value)
+
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in found.rows:
+        # Costs together; faults by who calls, whatever they hit.
+        of = "timed by themselves" if row.kind == "cost" else row.operation.partition(",")[0]
+        groups.setdefault((row.kind, of), []).append(row)
+    told = [summarise(kind, of, some) for (kind, of), some in groups.items()]
+    rows = [
+        [KINDS[one.kind], one.operation, str(one.rows),
+         number_text(one.ratio, 2) if one.ratio > 0 else "", error(one, one.median),
+         error(one, one.p90), share_text(one.coverage)]
+        for one in told
+    ]  # fmt: skip
+    said = (
+        f"{len(found.rows)} numbers, {share_text(found.coverage)} of them within their 90 % interval"
+        f" (threshold {share_text(found.coverage_threshold)}): "
+        + ("passed." if found.passed else "**it falls short.**")
+    )
+    head = ["what", "of", "numbers", "predicted / measured", "median error", "90 % below",
+            "within 90 % interval"]  # fmt: skip
+    return f"{said}\n\n{_table(rows, head)}"
 
 
 def _share(value: float) -> str:
@@ -199,7 +216,7 @@ def _filled(text: str) -> str:
     text = re.sub(r"```console\n\$ (perfmodel [^\n]*)\n.*?```", run, text, flags=re.DOTALL)
     for name, make in (
         ("claims", _claims),
-        ("held-out", _held_out),
+        ("validation", _validation),
         ("natural", _natural),
         ("guards", _guards),
     ):
@@ -221,6 +238,7 @@ def main() -> int:
         _draw(*(kind.name for kind in FAILURES))
         return 0
     _calibrate()
+    composites.main()
     _draw()
     README.write_text(_filled(text))
     return 0

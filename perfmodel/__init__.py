@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perfmodel.readers import read
     from perfmodel.scenario import Call, Faults, Policy, Scenario, Writers
     from perfmodel.sensitivity import elasticities, sobol
+    from perfmodel.sweeping import sweep
     from perfmodel.verdict import Verdict
     from perfmodel.widgets import explore
 
@@ -30,13 +31,13 @@ _HOME = {
     "Prediction": "prediction", "predict": "prediction", "read": "readers", "Call": "scenario",
     "Faults": "scenario", "Policy": "scenario", "Scenario": "scenario", "Writers": "scenario",
     "Verdict": "verdict", "elasticities": "sensitivity", "sobol": "sensitivity",
-    "explore": "widgets",
+    "explore": "widgets", "sweep": "sweeping",
 }  # fmt: skip
 
 __all__ = [  # noqa: RUF022  (in the order a user meets them)
     "Machine", "Kernel", "Scenario", "Call", "Faults", "Writers", "Policy",
     "predict", "Prediction", "Verdict", "break_even", "BreakEven",
-    "elasticities", "sobol",
+    "elasticities", "sobol", "sweep",
     "read", "calibrate", "Calibration", "explore",
     "PerfmodelError", "InputError", "ModelWarning", "__version__",
 ]  # fmt: skip

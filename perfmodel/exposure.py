@@ -206,7 +206,7 @@ def expected_losses(
         "before_cut": (held.exclusive + answer.acquire) / sections,
         "late": late,
     }
-    walk = held.spent("walk_start", "walk", mode="shared") / sections
+    walk = held.spent("step", "walk_start", "walk", mode="shared") / sections
     window = given["flush_time"] + walk / 2
     if held.policy is Policy.BEFORE_FLUSH:
         return window, np.asarray(LOST_BEFORE_FLUSH(**given))

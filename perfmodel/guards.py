@@ -169,7 +169,7 @@ def guard_time(
             tables=tables,
             load_hit=constants["rmw_local"],
             fault_hold=constants["fault_hold"],
-            shared_walk=held.spent("walk_start", "walk", mode="shared"),
+            shared_walk=held.spent("step", "walk_start", "walk", mode="shared"),
             lambda_w=rates["lambda_w"],
             **let_in,
         )
@@ -193,9 +193,9 @@ def _pending_check(
     """
     from perfmodel.equations.guard import guard
 
-    window = held.spent("walk_start", "walk", "flush", "shootdown")
+    window = held.spent("step", "walk_start", "walk", "flush", "shootdown")
     if not scenario.kernel.flush_in_loop:
-        window = window + held.spent("prepare", "step")
+        window = window + held.spent("prepare")
     threads = scenario.faults.threads or scenario.cpus
     entering = answer.blocked + affected * answer.fault_rate * held.shared
     return guard(

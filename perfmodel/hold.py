@@ -47,13 +47,11 @@ ACTUAL_POLICY: Mapping[str, Policy] = {
 }
 
 #: Pieces that a policy moves under the read lock; everything else but ``enter`` stays exclusive.
-#: So does ``step``, about a nanosecond for each 2 MiB of range: what has no present entry has nothing
-#: to share.
 _SHARED_PIECES: Mapping[Policy, frozenset[str]] = {
     Policy.NONE: frozenset(),
-    Policy.LAST_VMA: frozenset({"walk_start", "walk", "flush", "shootdown", "finish"}),
+    Policy.LAST_VMA: frozenset({"step", "walk_start", "walk", "flush", "shootdown", "finish"}),
     Policy.BEFORE_FLUSH: frozenset({"flush", "shootdown", "finish"}),
-    Policy.EVERY_VMA: frozenset({"walk_start", "walk", "flush", "shootdown"}),
+    Policy.EVERY_VMA: frozenset({"step", "walk_start", "walk", "flush", "shootdown"}),
     Policy.READ_ONLY: frozenset({"locked", "find", "prepare", "step", "walk_start", "walk", "flush",
                                  "shootdown", "finish"}),
     Policy.AFTER_FLUSH: frozenset({"finish"}),
@@ -223,7 +221,7 @@ def shares(
             continue
         shared = 1.0 if name in shared_pieces else 0.0
         if not detached and shared and vmas > 1:
-            if policy is Policy.LAST_VMA and name == "walk":
+            if policy is Policy.LAST_VMA and name in ("step", "walk"):
                 shared = 1.0 / vmas
             elif policy is Policy.LAST_VMA and name == "walk_start":
                 shared = 0.0
@@ -345,10 +343,12 @@ def hold(
         given["remote_cpus"] = scenario.running_cpus(unblocked)
         lasting = pieces(call.operation, constants, given, unchanged=unchanged)
     count = np.broadcast_shapes(*(v.shape for v in lasting.values()), (1,))
-    if not_applicable(scenario, policy):
+    applies = not not_applicable(scenario, policy)
+    if not applies:
         lasting = {name: np.full(count, np.nan) for name in lasting}
     phases = []
-    totals = {"outside": np.zeros(count), "exclusive": np.zeros(count), "shared": np.zeros(count)}
+    modes = ("outside", "exclusive", "shared")
+    totals = {mode: np.full(count, 0.0 if applies else np.nan) for mode in modes}
     for name, (exclusive, shared) in divided.items():
         for mode, share in (
             ("outside", 1.0 - exclusive - shared), ("exclusive", exclusive), ("shared", shared),

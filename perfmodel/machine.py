@@ -347,5 +347,6 @@ class Machine:
 
 
 def shipped_profiles() -> dict[str, Path]:
-    """Return the profiles that travel with the package, by name."""
-    return {p.stem: p for p in sorted(calibration_path("profiles").glob("*.json"))}
+    """Return the profiles that travel with the package, by name; the measured ones come first."""
+    folders = (calibration_path("profiles"), calibration_path("profiles", "published"))
+    return {p.stem: p for folder in folders for p in sorted(folder.glob("*.json"))}

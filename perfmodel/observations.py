@@ -53,7 +53,7 @@ class Moments:
     Parameters
     ----------
     count : int
-        Events behind it.
+        Events behind it; of a throughput, rates.
     mean : float, ns
         NaN where a biased tool's times are not to be used: then only the count counts.
     minimum, maximum, sd : float, ns
@@ -80,7 +80,8 @@ class Group:
     conditions : mapping
         Scalars by name.
     low, high : ndarray of float, shape (n,), ns
-        Closed interval of each value; equal where the value is known exactly.
+        Closed interval of each value; equal where the value is known exactly. An open bin of a
+        histogram ends at infinity: quantiles below it are right, the mean is infinite.
     count : ndarray of int, shape (n,)
         How many times the value was seen.
     source : Source

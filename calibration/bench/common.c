@@ -223,10 +223,13 @@ void cond_int(const char *key, long long value)
 
 void cond_real(const char *key, double value)
 {
+	char text[32];
+
 	put_key(key);
-	printf("%.6g", value);
+	snprintf(text, sizeof(text), "%.6g", value);
+	printf("%s", text);
 	/* %g drops the point of a whole number; keep reals recognisable as reals. */
-	if (value == (double)(long long)value)
+	if (!strpbrk(text, ".en"))
 		printf(".0");
 }
 

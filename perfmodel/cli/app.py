@@ -14,16 +14,20 @@ from perfmodel.cli import (
     break_even,
     calibrate,
     claims,
+    explore,
     figures,
     lost_stores,
     machine,
     measure,
     predict,
+    published,
     read,
     report,
     safety,
     sensitivity,
     simulate,
+    sweep,
+    validate,
 )
 from perfmodel.cli.output import note, paragraphs
 from perfmodel.errors import PerfmodelError
@@ -70,8 +74,8 @@ def _root(
 
 app.callback(help=paragraphs(_root))(_root)
 
-for _verb in (predict, break_even, sensitivity, simulate, claims, safety, lost_stores, measure, read,
-              calibrate, figures, report):  # fmt: skip
+for _verb in (predict, break_even, sweep, sensitivity, simulate, claims, safety, lost_stores,
+              measure, read, calibrate, validate, published, figures, report, explore):  # fmt: skip
     app.command(_verb.NAME, help=paragraphs(_verb.command), epilog=_verb.EPILOG)(_verb.command)
 app.add_typer(machine.app, name="machine")
 

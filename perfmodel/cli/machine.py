@@ -45,16 +45,49 @@ def list_profiles(*, as_json: JsonOption = False) -> None:
     if not found:
         show([Text("No profile is shipped.")])
         return
+
+    def absent(profile: dict[str, Any]) -> str:
+        # What is put together from publications has no CPU, no kernel and no fit of its own.
+        return "unknown" if profile["evidence"] == "measured" else "-"
+
     columns = [
         Column("profile"), Column("evidence"), Column("kernel", wrap=True), Column("CPU", wrap=True),
         Column("fit error", True), Column("description", wrap=True),
     ]  # fmt: skip
     show([Table(columns, [
-        [m["name"], m["evidence"], m["kernel"] or "unknown", m["cpu"] or "unknown",
-         "unknown" if m["median_absolute_error"] is None else error_text(m["median_absolute_error"]),
+        [m["name"], m["evidence"], m["kernel"] or absent(m), m["cpu"] or absent(m),
+         absent(m) if m["median_absolute_error"] is None else error_text(m["median_absolute_error"]),
          m["description"]]
         for m in found
     ])])  # fmt: skip
+
+
+@app.command("diff", epilog="Example: perfmodel machine diff xeon-vm-6.18 two-socket-server")
+def diff_profiles(
+    first: Annotated[str, typer.Argument(help="A shipped profile's name or a profile's file.")],
+    second: Annotated[str, typer.Argument(help="The one to hold beside it.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show two profiles side by side: ratio of each constant, in units of their joint spread.
+
+    Marked are those that differ by more than 90 % of what both are uncertain by: a verdict that
+    changes from one profile to the other hangs on these.
+    """
+    from perfmodel.cli.scenario_options import load_machine
+    from perfmodel.report.machine import difference_blocks, differences
+
+    one, two = load_machine(first), load_machine(second)
+    if as_json:
+        show_json(
+            {
+                "machines": [{"name": m.name, "evidence": m.evidence, "sha256": m.sha256}
+                             for m in (one, two)],
+                "constants": [d.to_dict() for d in differences(one, two)],
+            }
+        )  # fmt: skip
+        return
+    show(difference_blocks(one, two))
 
 
 @app.command("show", epilog="Example: perfmodel machine show xeon-vm-6.18")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 from perfmodel.cli.output import JsonOption, show, show_json
 from perfmodel.cli.values import number
 from perfmodel.quantities import Quantity
+from perfmodel.report.numbers import time_text
 
 if TYPE_CHECKING:
     from perfmodel.observations import ObservationTable, ReadReport
@@ -41,8 +43,11 @@ def command(
 ) -> None:  # fmt: skip
     """Say what each file was taken for and what was found in it.
 
-    Formats are told by content: benchmark runs of 'perfmodel measure', ftrace text, 'trace-cmd
-    report' text; plain or gzip. Nothing is dropped in silence: lost events, orphans and skipped
+    Formats are told by content, plain or gzip: runs of 'perfmodel measure'; traces of the mmap_lock
+    tracepoints (ftrace, trace-cmd, perf script, and their binary recordings where the tool is there);
+    histograms (bpftrace, funclatency); aggregates (perf lock, lock_stat, klockstat, hyperfine, google-
+    and pytest-benchmark); throughput (will-it-scale, stress-ng, lmbench, perf bench, LKP); counts (perf
+    stat, perf trace -s, strace -c). Nothing is dropped in silence: lost events, orphans and skipped
     lines are counted with their reasons.
     """
     from perfmodel.readers import read
@@ -57,14 +62,14 @@ def command(
 
 def _report_blocks(report: ReadReport, table: ObservationTable) -> list[Block]:
     from perfmodel.report.blocks import Bullets, Cell, Column, Heading, Table, Text
-    from perfmodel.report.numbers import time_text
 
     evidence = {
         "A": "per-event nanoseconds", "B": "per-event microseconds", "C": "histogram",
         "D": "aggregate", "E": "throughput", "F": "biased, counts only",
     }.get(report.evidence, "nothing usable")  # fmt: skip
     counts = [
-        (report.events, "events"), (report.holds_exclusive, "exclusive holds"),
+        (report.events, "rates" if report.evidence == "E" else "events"),
+        (report.holds_exclusive, "exclusive holds"),
         (report.holds_shared, "shared holds"), (report.downgrades, "downgrades"),
         (report.waits, "waits"), (report.failed_trylocks, "failed trylocks"),
         (report.lost, "LOST"), (report.orphaned, "orphaned"), (report.open, "still open at the end"),
@@ -85,17 +90,27 @@ def _report_blocks(report: ReadReport, table: ObservationTable) -> list[Block]:
     for group in table.groups:
         if group.source.file == report.file:
             key = (group.operation, group.phase)
-            kinds.setdefault(key, []).append(group.median)
+            kinds.setdefault(key, []).append(group.median if group.moments is None else group.mean)
             totals[key] = totals.get(key, 0) + group.total
     rows: list[list[Cell]] = [
         [operation, phase, str(len(medians)), str(totals[operation, phase]),
-         time_text(min(medians)), time_text(max(medians))]
+         *_span(medians)]
         for (operation, phase), medians in kinds.items()
     ]  # fmt: skip
     if rows:
         columns = [
             Column("operation"), Column("phase"), Column("groups", True), Column("events", True),
-            Column("smallest median", True), Column("largest", True),
+            Column("smallest", True), Column("largest", True),
         ]  # fmt: skip
-        blocks.append(Table(columns, rows, "Observations by operation and phase"))
+        what = "medians, or means where only those are told"
+        blocks.append(Table(columns, rows, f"Observations by operation and phase: {what}"))
     return blocks
+
+
+def _span(values: list[float]) -> list[str]:
+    """Return the smallest and the largest of what is known of some groups."""
+    known = [v for v in values if not math.isnan(v)]
+    if not known:
+        return ["counts only", ""]
+    return ["beyond the last bin" if math.isinf(v) else time_text(v)
+            for v in (min(known), max(known))]  # fmt: skip

@@ -14,6 +14,7 @@ from __future__ import annotations
 from perfmodel.figures import (
     break_even_map,
     closed_form_errors,
+    counterfactual,
     extrapolation,
     few_cpus,
     full_line,
@@ -22,9 +23,11 @@ from perfmodel.figures import (
     measured_against_predicted,
     natural_experiment,
     near_saturation,
+    published,
     several_callers,
     stale_window,
     textbook_rule,
+    validation,
     who_breaks,
 )
 from perfmodel.figures.kind import Inputs, Kind
@@ -32,7 +35,8 @@ from perfmodel.figures.style import FORMATS, new_figure, render
 from perfmodel.figures.writing import write_all
 
 __all__ = [
-    "FAILURES", "FIGURES", "FORMATS", "SAFETY", "Inputs", "Kind", "new_figure", "render", "write_all",
+    "COUNTERFACTUAL", "FAILURES", "FIGURES", "FORMATS", "PUBLISHED", "SAFETY", "Inputs", "Kind",
+    "new_figure", "render", "write_all",
 ]  # fmt: skip
 
 #: Of a machine, in the order of the write-up.
@@ -41,10 +45,17 @@ FIGURES: tuple[Kind, ...] = (
     natural_experiment.FIGURE,
     break_even_map.FIGURE,
     measured_against_predicted.FIGURE,
+    validation.FIGURE,
 )
 
 #: Whether a cut is safe, and what it would lose.
 SAFETY: tuple[Kind, ...] = (who_breaks.FIGURE, stale_window.FIGURE)
+
+#: The model beside what others published.
+PUBLISHED: tuple[Kind, ...] = (published.FIGURE,)
+
+#: A lock that one can really downgrade, on real cores.
+COUNTERFACTUAL: tuple[Kind, ...] = (counterfactual.FIGURE,)
 
 #: Where the models are wrong, whatever the machine; in the order of the page that shows them.
 FAILURES: tuple[Kind, ...] = (

@@ -188,7 +188,7 @@ def _count(
     own = float(held.spent("shootdown", mode="shared")[0])
     durations = Durations(
         before_cut=float(held.exclusive[0] + result.answer.acquire[0]),
-        walk=float(held.spent("walk_start", "walk", mode="shared")[0]),
+        walk=float(held.spent("step", "walk_start", "walk", mode="shared")[0]),
         flush=float(held.spent("flush", mode="shared")[0]) + max(own, float(given["flush"])),
         late=scenario.machine.value("wake_latency"),
         copy=float(given["copy"]), gap=1e9 / float(given["stores"]),

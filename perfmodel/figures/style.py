@@ -200,7 +200,7 @@ def pooled(groups: Iterable[Group], levels: tuple[float, ...]) -> NDArray[np.flo
 
     NaN where there is none.
     """
-    groups = [g for g in groups if g.total]
+    groups = [g for g in groups if g.moments is None and g.total]
     if not groups:
         return np.full(len(levels), np.nan)
     one = replace(

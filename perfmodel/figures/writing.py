@@ -95,9 +95,9 @@ def _one_line(text: str) -> str:
 
 
 def _chosen(only: Sequence[str] | None, formats: Sequence[str]) -> tuple[Kind, ...]:
-    from perfmodel.figures import FAILURES, FIGURES, SAFETY
+    from perfmodel.figures import COUNTERFACTUAL, FAILURES, FIGURES, PUBLISHED, SAFETY
 
-    known = (*FIGURES, *SAFETY, *FAILURES)
+    known = (*FIGURES, *PUBLISHED, *COUNTERFACTUAL, *SAFETY, *FAILURES)
     for form in formats:
         if form not in FORMATS:
             raise InputError(f"there is no format {form!r}", field="formats",

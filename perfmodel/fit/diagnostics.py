@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,17 +32,20 @@ def predict_points(machine: Machine, points: Points) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (points,), ns
-        NaN where a constant is unknown. The tracer's own cost is that of the profile's fit.
+        NaN where a constant is unknown. The tracer's own cost is that of the profile's fit; one of perf
+        or bpftrace that the profile does not hold is unknown.
     """
     tracer = machine.fit.get("tracer_ns") or {}
-    constants = machine.values() | {n: float(tracer.get(n, 0.0)) for n in NUISANCE.values()}
-    return PointModel(points.points).predict(constants)
+    model = PointModel(points.points)
+    known = {n: float(v) for n, v in tracer.items()}
+    known |= {n: known.get(n, 0.0) for n in NUISANCE.values()}
+    return model.predict(machine.values() | {n: known.get(n, math.nan) for n in model.tracer_terms})
 
 
 def residual_table(points: Sequence[Point], predicted: NDArray[np.float64]) -> pd.DataFrame:
     """Return one row a point: what it is, measured and predicted ns, and the error.
 
-    The error is predicted over measured less one.
+    The error is predicted over measured less one; `form` says how the times are known.
     """
     import pandas as pd
 
@@ -56,7 +60,8 @@ def residual_table(points: Sequence[Point], predicted: NDArray[np.float64]) -> p
                 "populated": c.get("populated", np.nan), "huge": bool(c.get("huge", False)),
                 "spinners": c.get("spinners", np.nan), "measured_ns": point.ns,
                 "predicted_ns": float(value), "error": float(value) / point.ns - 1.0,
-                "measured_log_sd": point.log_sd, "events": point.events, "where": point.where,
+                "measured_log_sd": point.log_sd, "events": point.events, "form": point.form,
+                "where": point.where,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)

@@ -1,34 +1,29 @@
-"""Observations to the points of the fit: one median under one set of conditions, with its error."""
+"""Observations to the points of the fit: one median under one set of conditions, with its error.
+
+A point of exact events has the median of the medians of its repetitions and a normal law around its
+logarithm. A point of intervals (histograms, microsecond time stamps) keeps the whole likelihood of its
+median besides, and a point of aggregates the median that its mean tells of.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from perfmodel.errors import CalibrationError, InputError
+from perfmodel.fit.kinds import FEWEST, OPERATIONS, Usable, moments_estimate, usable
+from perfmodel.fit.scatter import Curve, curve_of
 from perfmodel.hold import ACTUAL_POLICY
 from perfmodel.kernel import Kernel
 from perfmodel.observations import Group, ObservationTable
 from perfmodel.scenario import Call, Policy
 
-__all__ = ["OPERATIONS", "Point", "Points", "collect", "kernel_of", "model_call"]
-
-#: Fewer events than this have no median worth fitting.
-FEWEST = 5
-
-#: How the measuring programs and traces name an operation of the models.
-OPERATIONS = {
-    "mprotect": "mprotect",
-    "munmap": "munmap",
-    "madvise_dontneed": "madvise",
-    "uffd_writeprotect": "uffd_writeprotect",
-    "uffd_unprotect": "uffd_writeprotect",
-}
+__all__ = ["FEWEST", "OPERATIONS", "Point", "Points", "collect", "kernel_of", "model_call"]
 
 #: Conditions that make two groups the same point; everything else is a repetition.
 _KEYS = (
@@ -50,7 +45,8 @@ class Point:
     conditions : mapping
         The conditions that distinguish the point.
     ns : float
-        Median over the repetitions of their medians.
+        Median over the repetitions of their medians; of intervals the likeliest median, of aggregates
+        the median that their mean tells of.
     log_sd : float
         Standard error of its logarithm, from the spread within and between repetitions.
     events, repetitions : int
@@ -67,6 +63,14 @@ class Point:
         Whether tracepoints ran, whose cost the fit must separate.
     where : str
         File and line or record of the first repetition.
+    tracer : str
+        Whose cost that is: ``kernel``, ``perf``, ``bpftrace``; empty if not traced.
+    form : {"events", "bins", "stamps", "moments"}
+        How the times are known.
+    evidence : str
+        Evidence class of the file.
+    curve : Curve, optional
+        Likelihood of the median where it is known only through intervals; None: normal.
     """
 
     operation: str
@@ -82,6 +86,10 @@ class Point:
     kernel: Kernel
     traced: bool
     where: str
+    tracer: str = ""
+    form: str = "events"
+    evidence: str = "A"
+    curve: Curve | None = None
 
 
 @dataclass(frozen=True)
@@ -163,46 +171,6 @@ def model_call(operation: str, conditions: Mapping[str, Any]) -> Call:
     )
 
 
-def _direct(group: Group) -> str | None:
-    """Name of the directly measured cost that a group holds, if it is one."""
-    c = group.conditions
-    match c.get("benchmark"), group.operation, group.phase:
-        case "call_latency", "null_syscall", _:
-            return "null_syscall"
-        case "locked_op", "xadd", _ if c.get("sharing") == "none":
-            return "rmw_local"
-        case "locked_op", "line_transfer", _:
-            return "line_transfer"
-        case "fault_latency", "fault_read", "idle" if c.get("writer") == "none":
-            return "fault_minor" if c.get("target") == "same_vma" else None
-        case "wake", "futex_wake", "wake" if c.get("placement") == "pinned":
-            return "wake_delay"
-        case "wake", "futex_wake", "call" if c.get("placement") == "pinned":
-            return "wake_call"
-    return None
-
-
-def _kind(group: Group) -> tuple[str, bool] | str:
-    """Phase of the fit and whether it was traced; or the reason why the group is left out."""
-    benchmark = group.conditions.get("benchmark")
-    direct = _direct(group)
-    if direct is not None:
-        return direct, False
-    if benchmark == "call_latency":
-        if group.operation not in OPERATIONS:
-            return f"operation {group.operation} has no model"
-        return "latency", False
-    if benchmark is not None:
-        return f"benchmark {benchmark} is for validation, not for the fit"
-    if group.phase == "wait":
-        return "waits of a trace are for validation, not for the fit"
-    if group.operation not in OPERATIONS or "pages" not in group.conditions:
-        return "hold of a trace that does not say which call it was"
-    if group.source.evidence != "A":
-        return "trace in microseconds: quantiles of short holds do not survive"
-    return group.phase, True
-
-
 def collect(table: ObservationTable, *, kernel: Kernel | None = None) -> Points:
     """Gather the points that the model can be fitted to.
 
@@ -229,43 +197,38 @@ def collect(table: ObservationTable, *, kernel: Kernel | None = None) -> Points:
     repetitions: dict[tuple[Any, ...], list[Group]] = defaultdict(list)
     left_out: Counter[str] = Counter()
     for group in table.groups:
-        kind = _kind(group)
+        kind = usable(group)
         if isinstance(kind, str):
             left_out[kind] += 1
-        elif group.total < FEWEST:
-            left_out[f"fewer than {FEWEST} events"] += 1
-        elif not group.median > 0:
-            left_out["median not above the clock's own cost"] += 1
         else:
             key = tuple(group.conditions.get(k) for k in _KEYS)
-            repetitions[(group.operation, *kind, key)].append(group)
+            repetitions[(group.operation, kind, key)].append(group)
     points = []
-    for (operation, phase, traced, key), groups in repetitions.items():
-        point = _point(operation, phase, traced, key, groups, table, fallback)
+    for (operation, kind, key), groups in repetitions.items():
+        point = _point(operation, kind, key, groups, table, fallback)
         if isinstance(point, str):
             left_out[point] += len(groups)
         else:
             points.append(point)
     if not points:
         reasons = "; ".join(f"{n} x {why}" for why, n in left_out.items()) or "the files are empty"
-        raise CalibrationError(f"there is nothing to fit: {reasons}.")
+        raise CalibrationError(
+            f"there is nothing to fit: {reasons}. What can be fitted: runs of perfmodel measure, holds of"
+            " a trace whose calls are labelled with operation and pages, latencies of such calls, the"
+            " cost of an empty system call or of a page fault."
+        )
     return Points(tuple(points), dict(left_out))
 
 
 def _point(
-    operation: str, phase: str, traced: bool, key: tuple[Any, ...], groups: list[Group],
+    operation: str, kind: Usable, key: tuple[Any, ...], groups: list[Group],
     table: ObservationTable, fallback: Kernel | None,
 ) -> Point | str:  # fmt: skip
     conditions = {k: v for k, v in zip(_KEYS, key, strict=True) if v is not None}
-    medians = np.array([g.median for g in groups])
-    within = float(np.median([_median_log_error(g) for g in groups])) / math.sqrt(len(groups))
-    between = 0.0
-    if len(groups) > 1:
-        between = float(np.std(np.log(medians), ddof=1)) / math.sqrt(len(groups))
     first = groups[0]
     call: Call | None = None
     policy = Policy.NONE
-    if phase in ("latency", "exclusive", "shared"):
+    if kind.phase in ("latency", "exclusive", "shared"):
         if operation == "uffd_unprotect":
             conditions["grants_write"] = True
         try:
@@ -273,23 +236,41 @@ def _point(
         except InputError as error:
             return f"conditions are no call of the model ({error})"
         policy = ACTUAL_POLICY[call.operation]
+    log_median, log_sd, curve = _measured(kind, groups)
     return Point(
         operation=operation,
-        phase=phase,
+        phase=kind.phase,
         conditions=conditions,
-        ns=float(np.median(medians)),
-        log_sd=math.hypot(within, between),
+        ns=math.exp(log_median),
+        log_sd=log_sd,
         events=sum(g.total for g in groups),
         repetitions=len(groups),
         call=call,
         remote_cpus=float(conditions.get("spinners", 0)),
         policy=policy,
         kernel=kernel_of(first, table, fallback),
-        traced=traced,
+        traced=bool(kind.tracer),
         where=f"{first.source.file}:{first.line}",
+        tracer=kind.tracer,
+        form=kind.form,
+        evidence=first.source.evidence,
+        curve=curve,
     )
 
 
-def operations(points: Iterable[Point]) -> tuple[str, ...]:
-    """Names of the operations, in order of first appearance."""
-    return tuple(dict.fromkeys(p.operation for p in points))
+def _measured(kind: Usable, groups: list[Group]) -> tuple[float, float, Curve | None]:
+    """Return the logarithm of the median, its standard error, and its likelihood if not normal."""
+    if kind.form == "moments":
+        return *moments_estimate(groups, kind.extra_log_sd), None
+    if kind.form in ("bins", "stamps"):
+        curve = curve_of(groups, stamped=kind.form == "stamps")
+        if kind.extra_log_sd:
+            curve = curve.scattered(kind.extra_log_sd)
+        return curve.best, curve.log_sd, curve
+    medians = np.array([g.median for g in groups])
+    within = float(np.median([_median_log_error(g) for g in groups])) / math.sqrt(len(groups))
+    between = 0.0
+    if len(groups) > 1:
+        between = float(np.std(np.log(medians), ddof=1)) / math.sqrt(len(groups))
+    error = math.sqrt(within**2 + between**2 + kind.extra_log_sd**2)
+    return math.log(float(np.median(medians))), error, None

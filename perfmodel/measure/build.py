@@ -10,15 +10,26 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from perfmodel.errors import MeasureError
 from perfmodel.resources import calibration_path
 
-__all__ = ["PROGRAMS", "Toolset", "build", "default_cache"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-PROGRAMS = ("call_latency", "fault_latency", "locked_op", "wake", "traced_load", "noise")
-_SHARED = ("common.c", "region.c")
+__all__ = [
+    "PROGRAMS", "Toolset", "build", "compiler_command", "default_cache", "source_digest",
+]  # fmt: skip
+
+PROGRAMS = (
+    "call_latency", "fault_latency", "locked_op", "wake", "traced_load", "noise", "downgrade",
+    "lock_constants", "lock_stress",
+)  # fmt: skip
+_SHARED = ("common.c", "region.c", "rwsem.c", "lock_load.c")
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-pthread")
+#: For a guest that has no shared libraries.
+_STATIC = ("-static",)
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ def default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "perfmodel" / "bench"
 
 
-def _compiler_command() -> list[str]:
+def compiler_command() -> list[str]:
     """Return $CC (which may carry arguments, like "ccache gcc") or cc; it must exist."""
     named = os.environ.get("CC", "").strip()
     command = shlex.split(named) if named else ["cc"]
@@ -73,21 +84,29 @@ def _compiler_version(command: list[str]) -> str:
     return lines[0].strip() if lines else command[0]
 
 
-def _digest(sources: Path, compiler: str) -> str:
-    """Return a name for this set of sources, compiler and flags."""
-    digest = hashlib.sha256("\0".join((compiler, *_FLAGS)).encode())
-    for path in sorted([*sources.glob("*.c"), *sources.glob("*.h")]):
+def source_digest(sources: Iterable[Path], words: Iterable[str]) -> str:
+    """Return a name for a set of sources and the compiler and flags that `words` tells.
+
+    Parameters
+    ----------
+    sources : iterable of Path
+    words : iterable of str
+    """
+    digest = hashlib.sha256("\0".join(words).encode())
+    for path in sorted(sources):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def build(cache: Path | None = None) -> Toolset:
+def build(cache: Path | None = None, *, static: bool = False) -> Toolset:
     """Build all programs, or find them built from the same sources by the same compiler.
 
     Parameters
     ----------
     cache : Path, optional
         Folder that keeps the builds. Default: `default_cache`.
+    static : bool
+        Without shared libraries, for a guest that has none.
 
     Returns
     -------
@@ -99,12 +118,14 @@ def build(cache: Path | None = None) -> Toolset:
     MeasureError
         If there is no compiler, or it refuses a program (its own words are in the message).
     """
-    command = _compiler_command()
+    command = compiler_command()
     compiler = _compiler_version(command)
     sources = calibration_path("bench")
     cache = default_cache() if cache is None else cache
-    target = cache / _digest(sources, compiler)
-    tools = Toolset(target, compiler, " ".join(_FLAGS))
+    flags = (*_FLAGS, *_STATIC) if static else _FLAGS
+    names = [*sources.glob("*.c"), *sources.glob("*.h")]
+    target = cache / source_digest(names, (compiler, *flags))
+    tools = Toolset(target, compiler, " ".join(flags))
     if all(tools.program(name).is_file() for name in PROGRAMS):
         return tools
     try:
@@ -112,7 +133,7 @@ def build(cache: Path | None = None) -> Toolset:
         # Built aside and moved whole: an interrupted build never looks like a finished one.
         with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as aside:
             for name in PROGRAMS:
-                _compile(command, sources, name, Path(aside) / name)
+                _compile(command, flags, sources, name, Path(aside) / name)
             target.mkdir(exist_ok=True)
             for name in PROGRAMS:
                 (Path(aside) / name).replace(target / name)
@@ -124,10 +145,12 @@ def build(cache: Path | None = None) -> Toolset:
     return tools
 
 
-def _compile(command: list[str], sources: Path, name: str, output: Path) -> None:
+def _compile(
+    command: list[str], flags: tuple[str, ...], sources: Path, name: str, output: Path
+) -> None:
     files = [str(sources / f) for f in (f"{name}.c", *_SHARED)]
     result = subprocess.run(
-        [*command, *_FLAGS, "-o", str(output), *files],
+        [*command, *flags, "-o", str(output), *files],
         capture_output=True,
         text=True,
         check=False,

@@ -13,12 +13,22 @@ from typing import TYPE_CHECKING
 
 from perfmodel.errors import InputError
 from perfmodel.observations import ObservationTable, ReadReport, concatenate
-from perfmodel.readers import bench_json, ftrace, trace_cmd
+from perfmodel.readers import (
+    aggregates,
+    bench_json,
+    binary_traces,
+    counts,
+    ftrace,
+    histograms,
+    perf_script,
+    throughput,
+    trace_cmd,
+)
 from perfmodel.readers.files import head
 from perfmodel.readers.registry import Options, Reader, choose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["READERS", "Options", "Reader", "read", "sniff"]
 
@@ -26,6 +36,12 @@ READERS: tuple[Reader, ...] = (
     bench_json.READER,
     trace_cmd.READER,
     ftrace.READER,
+    perf_script.READER,
+    *binary_traces.READERS,
+    *histograms.READERS,
+    *aggregates.READERS,
+    *throughput.READERS,
+    *counts.READERS,
 )
 
 
@@ -40,7 +56,7 @@ def sniff(path: str | Path) -> str:
     Returns
     -------
     str
-        Name of a reader: ``bench_json``, ``ftrace``, ``trace_cmd``.
+        Name of a reader: ``bench_json``, ``ftrace``, ``trace_cmd``, ``perf_script`` ...
 
     Raises
     ------
@@ -56,7 +72,10 @@ def sniff(path: str | Path) -> str:
 
 
 def read(
-    paths: Iterable[str | Path] | str | Path, *, tick_ns: float | None = None
+    paths: Iterable[str | Path] | str | Path,
+    *,
+    tick_ns: float | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> ObservationTable:
     """Read files, or all readable files of directories, into one table.
 
@@ -68,6 +87,9 @@ def read(
     tick_ns : float, optional
         Length of one tick of the trace clock in ns, for traces stamped in ticks (clock x86-tsc)
         that carry no ``perfmodel clock`` marker.
+    progress : callable, optional
+        Called now and then with the share of all bytes that has been read, from 0 to 1. It never
+        falls; what it raises ends the reading.
 
     Returns
     -------
@@ -91,21 +113,60 @@ def read(
             field="tick_ns",
             expected="a number > 0 in ns",
         )
-    options = Options(tick_ns=tick_ns)
     names = [paths] if isinstance(paths, str | Path) else list(paths)
     if not names or any(not str(name) for name in names):
         raise InputError("no file to read", field="paths", expected="one file or directory or more")
-    seen: set[str] = set()
+    reading = _Reading(tick_ns, progress, [Path(name) for name in names])
     tables = []
     for name in names:
         path = Path(name)
         if _is_directory(path):
-            tables.append(_directory(path, options, seen))
-        elif _first_time(path, seen):
-            tables.append(_reader(path).read(path, options))
+            tables.append(_directory(path, reading))
+        elif reading.first_time(path):
+            tables.append(reading.read(_reader(path), path))
         else:
             tables.append(_unread(path, "named twice; read once"))
+    if progress is not None:
+        progress(1.0)
     return concatenate(tables)
+
+
+class _Reading:
+    """What has been read so far: which files, and which share of all bytes."""
+
+    def __init__(
+        self, tick_ns: float | None, progress: Callable[[float], None] | None, paths: list[Path]
+    ) -> None:
+        self._tick_ns, self._progress = tick_ns, progress
+        self._seen: set[str] = set()
+        members = (x for p in paths for x in (_members(p) if _is_directory(p) else [p]))
+        sizes = {str(path): _size(path) for path in members}
+        self._total, self._done = max(sum(sizes.values()), 1), 0
+
+    def read(self, reader: Reader, path: Path) -> ObservationTable:
+        size = _size(path)
+        progress = self._progress
+
+        def told(share: float) -> None:
+            if progress is not None:
+                progress(min((self._done + share * size) / self._total, 1.0))
+
+        table = reader.read(
+            path, Options(tick_ns=self._tick_ns, progress=None if progress is None else told)
+        )
+        told(1.0)
+        self._done += size
+        return table
+
+    def first_time(self, path: Path) -> bool:
+        try:
+            real = str(path.resolve())
+        except (OSError, ValueError, RuntimeError):
+            return True  # opening it tells the reason
+        if real in self._seen:
+            return False
+        self._seen.add(real)
+        return True
 
 
 def _reader(path: Path) -> Reader:
@@ -119,24 +180,24 @@ def _is_directory(path: Path) -> bool:
         return False  # opening it as a file tells the reason
 
 
-def _first_time(path: Path, seen: set[str]) -> bool:
+def _size(path: Path) -> int:
     try:
-        real = str(path.resolve())
-    except (OSError, ValueError, RuntimeError):
-        return True  # opening it tells the reason
-    if real in seen:
-        return False
-    seen.add(real)
-    return True
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
-def _directory(path: Path, options: Options, seen: set[str]) -> ObservationTable:
-    """Read every file of a directory whose format is known; a known but broken file is an error."""
-    tables, read_any = [], False
+def _members(path: Path) -> list[Path]:
     try:
-        members = sorted(p for p in path.iterdir() if p.is_file())
+        return sorted(p for p in path.iterdir() if p.is_file())
     except OSError as error:
         raise InputError(f"cannot be listed ({error.strerror})", file=path) from None
+
+
+def _directory(path: Path, reading: _Reading) -> ObservationTable:
+    """Read every file of a directory whose format is known; a known but broken file is an error."""
+    tables, read_any = [], False
+    members = _members(path)
     for member in members:
         if member.name.startswith("."):  # such as a document that is being written
             tables.append(_unread(member, "not read: a hidden file"))
@@ -147,8 +208,8 @@ def _directory(path: Path, options: Options, seen: set[str]) -> ObservationTable
             tables.append(_unread(member, f"not read: {error}"))
             continue
         read_any = True
-        if _first_time(member, seen):
-            tables.append(reader.read(member, options))
+        if reading.first_time(member):
+            tables.append(reading.read(reader, member))
         else:
             tables.append(_unread(member, "named twice; read once"))
     if not read_any:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["HEAD_BYTES", "head", "opened", "quote", "sha256"]
+__all__ = ["BOM", "HEAD_BYTES", "head", "is_packed", "opened", "position", "quote", "sha256"]
 
 #: How much of a file is looked at to tell its format.
 HEAD_BYTES = 4096
 
 _GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
+#: What may stand before UTF-8 text and is not read.
+BOM = b"\xef\xbb\xbf"
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             stream = (
                 cast("BinaryIO", io.BufferedReader(gzip.GzipFile(fileobj=raw))) if packed else raw
             )
-            if stream.read(len(_BOM)) != _BOM:
+            if stream.read(len(BOM)) != BOM:
                 stream.seek(0)
             yield stream
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -74,6 +75,18 @@ def head(path: Path) -> bytes:
     """Return the first `HEAD_BYTES` uncompressed bytes; raises InputError as `opened` does."""
     with opened(path) as stream:
         return stream.read(HEAD_BYTES)
+
+
+def is_packed(stream: BinaryIO) -> bool:
+    """Tell whether a stream of `opened` unpacks its file."""
+    return isinstance(getattr(stream, "raw", None), gzip.GzipFile)
+
+
+def position(stream: BinaryIO) -> int:
+    """Return how many bytes of the file, as stored, a stream of `opened` has read."""
+    stored = stream.raw.fileobj if is_packed(stream) else stream  # type: ignore[attr-defined]
+    place: int = stored.tell()
+    return place
 
 
 def sha256(path: Path) -> str:

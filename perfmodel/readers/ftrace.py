@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perfmodel.readers.registry import Options, Reader
-from perfmodel.readers.tracetext import looks_like_events, read_trace, refuse_variant
+from perfmodel.readers.tracefile import read_trace
+from perfmodel.readers.tracegrammar import looks_like_events, refuse_variant
 
 if TYPE_CHECKING:
     from pathlib import Path

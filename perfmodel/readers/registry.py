@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,12 @@ class Options:
     ----------
     tick_ns : float, optional
         Length of one tick of the trace clock in ns, for traces stamped in ticks.
+    progress : callable, optional
+        Called now and then with the share of the file's bytes that has been read, from 0 to 1.
     """
 
     tick_ns: float | None = None
+    progress: Callable[[float], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,6 @@ class Reader:
 
 #: Beginnings of files that are known and cannot be read: (magic, what it is, what to give).
 _REFUSED: tuple[tuple[bytes, str, str], ...] = (
-    (
-        b"\x17\x08\x44tracing",
-        "a binary trace.dat",
-        "text: run `trace-cmd report -t FILE > FILE.txt` first and give the text",
-    ),
-    (b"PERFILE2", "a binary perf.data", "text of a tracer or benchmark, not the binary recording"),
-    (b"2ELIFREP", "a binary perf.data", "text of a tracer or benchmark, not the binary recording"),
     (b"\x89PNG", "a PNG picture", "a trace or a benchmark document"),
     (b"\xff\xd8\xff", "a JPEG picture", "a trace or a benchmark document"),
     (b"%PDF", "a PDF", "a trace or a benchmark document"),
@@ -76,10 +71,6 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "a zstd archive", "plain text or gzip"),
     (b"\xff\xfe", "UTF-16 text", "UTF-8 or plain ASCII"),
     (b"\xfe\xff", "UTF-16 text", "UTF-8 or plain ASCII"),
-)
-
-_PERF_SCRIPT = re.compile(
-    rb"^.{1,16}\s+\d+(?:/\d+)?\s+\[\d+\]\s+\d+\.\d+: +(?:\d+ +)?[\w-]+:\w+:", re.M
 )
 
 
@@ -105,12 +96,6 @@ def choose(readers: Sequence[Reader], path: Path, start: bytes) -> Reader:
             raise error.at(file=path) from None
     if b"\0" in start:
         raise InputError("an unknown binary file", file=path, expected=_known(readers))
-    if _PERF_SCRIPT.search(start) and not any(r.name == "perf_script" for r in readers):
-        raise InputError(
-            "this looks like `perf script` text, for which there is no reader",
-            file=path,
-            expected=_known(readers),
-        )
     lines = start.splitlines()
     number, line = next(((n, x) for n, x in enumerate(lines, 1) if x.strip()), (1, b""))
     scores: dict[str, int] = {

@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from perfmodel.readers.registry import Options, Reader
-from perfmodel.readers.tracetext import EVENT_LINE, looks_like_events, read_trace
+from perfmodel.readers.tracefile import read_trace
+from perfmodel.readers.tracegrammar import FTRACE, looks_like_events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def _sniff(start: bytes) -> bool:
         return True
     if start.lstrip().startswith(b"# tracer:") or not looks_like_events(start):
         return False
-    events = [m["body"] for m in map(EVENT_LINE, start.splitlines()) if m]
+    events = [m["body"] for m in map(FTRACE.event, start.splitlines()) if m]
     return 2 * sum(1 for body in events if _PADDED(body)) > len(events)
 
 

@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from perfmodel.readers import files
 from perfmodel.readers.lockstates import Label, Scalar
 
-__all__ = ["ThreadLabels"]
+__all__ = ["ThreadLabels", "is_marker", "label_call"]
 
-_MARKER = re.compile(rb"(?:print: +)?(?:[^:]+: *)?perfmodel (label|clock)\b(.*)", re.S).match
-_SYSCALL = re.compile(rb"sys_(enter_|exit_)?(\w+)(\(|: +| ->)(.*)", re.S).match
+_MARKER = re.compile(
+    rb"(?:(?:ftrace:)?print: +)?(?:[\w.+/-]+: *)?perfmodel (label|clock)\b(.*)", re.S
+).match
+_SYSCALL = re.compile(rb"(?:syscalls:)?sys_(enter_|exit_)?(\w+)(\(|: +| ->)(.*)", re.S).match
 _LENGTH = re.compile(rb"\blen: (?:0x)?([0-9a-f]{1,16})\b").search
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -32,6 +34,17 @@ _MM_CALLS = frozenset(
 _PAGE = 4096
 
 
+def is_marker(body: bytes) -> bool:
+    """Tell whether an event is a marker of ours."""
+    return _MARKER(body) is not None
+
+
+def label_call(body: bytes) -> tuple[bool, int] | None:
+    """Tell whether a system call is a label, and where in its line its fields begin; None if none."""
+    match = _SYSCALL(body)
+    return None if match is None else (match[2] in _MM_CALLS, match.end(3))
+
+
 @dataclass(slots=True)
 class ThreadLabels:
     """The label in force of each thread, and the tick length if a marker says it."""
@@ -41,15 +54,20 @@ class ThreadLabels:
     _labels: dict[bytes, Label] = field(default_factory=dict)
     _calls: dict[bytes, Label] = field(default_factory=dict)
 
+    def labelled(self) -> dict[bytes, Label]:
+        """Return the label of every thread that has one."""
+        return {**self._calls, **self._labels}
+
     def of(self, tid: bytes) -> Label | None:
         """Return the label of a thread; a marker is believed before a system call."""
         return self._labels.get(tid) or self._calls.get(tid)
 
     def marker(self, tid: bytes, body: bytes) -> str | None:
-        """Take a line that holds our name; return why it cannot be used, or None."""
+        """Take a line that may be a marker of ours; return why it cannot be used, or None."""
         match = _MARKER(body)
         if match is None:
-            return None  # somebody else's text that holds our name
+            self.syscall(tid, body)  # somebody else's text that holds our name
+            return None
         if match[1] == b"label":
             self._labels.pop(tid, None)  # a label that cannot be read must not leave the old one
         values = _pairs(match[2])
@@ -73,7 +91,7 @@ class ThreadLabels:
         return None
 
     def syscall(self, tid: bytes, body: bytes) -> None:
-        """Take a line of a system call."""
+        """Take a line that may be of a system call."""
         match = _SYSCALL(body)
         if match is None or match[2] not in _MM_CALLS:
             return

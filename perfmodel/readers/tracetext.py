@@ -1,98 +1,66 @@
-"""The text of an ftrace buffer, as the kernel and as trace-cmd print it, turned into observations.
+"""The lines of a trace, one after the other, turned into events; and what is told of the whole.
 
-Line grammar: ``[buffer:] comm-tid [(tgid)] [cpu] [flags] time: event: fields``. Everything that is
-optional in the kernel's ``trace_options`` is optional here: interrupt flags, tgid, the ``fields``
-form of the arguments, the latency format (kernel/trace/trace_output.c).
+This is the reference: `perfmodel.readers.traceblocks` reads large traces faster and hands every line
+that it has not seen the like of to `TraceText.parse`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-import numpy as np
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from perfmodel.errors import InputError
-from perfmodel.observations import Group, ObservationTable, ReadReport, Skipped, Source
+from perfmodel.observations import ReadReport, Skipped
 from perfmodel.readers import files
-from perfmodel.readers.lockstates import Intervals, Label, LockStates
+from perfmodel.readers.durations import EXACT_VALUES, RELATIVE_WIDTH
+from perfmodel.readers.lockstates import ACQUIRED, REFUSED, RELEASED, START, LockStates
+from perfmodel.readers.tracegrammar import FTRACE, Grammar, refuse_variant, stamp
 from perfmodel.readers.tracelabels import ThreadLabels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from perfmodel.readers.registry import Options
 
-__all__ = ["EVENT_LINE", "TraceText", "looks_like_events", "read_trace", "refuse_variant"]
+__all__ = ["BACKWARDS", "LOST", "OTHER", "Event", "TraceText", "lock_code"]
 
-_HEAD = (
-    rb"(?:[\w.-]{1,64}: +)?\s*.{0,16}?-(?P<tid>\d{1,10})\s+(?:\(\s*[\d-]+\)\s+)?"
-    rb"(?:\[(?P<cpu>\d{1,5})\]\s+(?:[.\w#]{4,8}\s+)?"
-    rb"|(?P<cpu_>\d{1,5})[.a-zA-Z#][.\w#]{3,7}\s+)"  # latency format: "1d..3."
-    rb"(?P<time>\d{1,15}(?:\.\d{9}|\.\d{6}|us.)?): *"
-)
-# true, false, 0, 1, (0), (1), 0x0 (0)
-_BOOL = rb"\(?(?:0x)?(true|false|0|1)\b(?: \([01]\)|\))?"
-_ARGUMENTS = (
-    rb" *mm=(?P<mm>(?:0x)?[0-9a-f]{1,16})(?: \(-?\d{1,20}\))?"
-    rb"(?: memcg_(?:id|path)=.*?)? write=" + _BOOL + rb"(?: success=" + _BOOL + rb")?\s*$"
-)
-_LOCK = re.compile(
-    _HEAD + rb"mmap_lock_(start_locking|acquire_returned|released):" + _ARGUMENTS
-).match
-#: Any event line: "name: ...", "sys_name(...", "sys_name -> ...", "<stack trace>", "f <-caller".
-EVENT_LINE = re.compile(
-    _HEAD + rb"(?P<body>(?:[\w.+/-]+(?::\w+)?:|sys_\w+(?:\(| ->)|<\w[\w ]*>|\S+ <-|#).*)", re.S
-).match
+BACKWARDS = "time runs backwards on a CPU"
+#: Numbers of events beside those of the lock: of another kind; lost ones, `time` of them.
+OTHER, LOST = 8, 9
 
-_STACK = re.compile(rb"\s*=> ?\S").match
-_LOST = re.compile(rb"CPU:\d+ \[(?:LOST )?(?:(\d{1,15}) )?EVENTS(?: DROPPED)?\]\s*$").match
 _WRITTEN = re.compile(rb"entries-in-buffer/entries-written: (\d{1,15})/(\d{1,15})").search
 _LATENCY = re.compile(rb"# latency: \d+ us, #(\d{1,15})/(\d{1,15}),").match
 _BUFFER_STARTED = re.compile(rb"##### CPU \d+ buffer started").match
-_CPUS = re.compile(rb"cpus=\d+\s*$").match
+_CPUS = re.compile(rb"(?:\S+: +|\s*)cpus=\d+\s*$").match
+_KINDS = {b"start_locking": START, b"acquire_returned": ACQUIRED, b"released": RELEASED}
 _SKIPPED_KEPT = 1000
 _ZERO_SHARE = 0.05
 _CLOCK_SAMPLE = 1000
 # x86-tsc and the arm64 counter advance by tens to thousands of ticks from one event to the next;
-# the clock "counter" advances by one.
+# the clock "counter" advances by one and "uptime" mostly not at all.
 _COUNTER_STEP = 8
-
-_VARIANTS = (
-    (re.compile(rb"[ \t]*\d+ \d{1,5} \d{4,} "), "raw", "noraw"),
-    (re.compile(rb"[0-9a-f]{8} [0-9a-f]{8} [0-9a-f]{16}\b"), "hex", "nohex"),
-    (re.compile(rb"[ \t]*mmap_lock_\w+: "), "nocontext-info", "context-info"),
-)
+_TIME_LIMIT = 1 << 63
 
 
-def refuse_variant(line: bytes, number: int) -> None:
-    """Raise InputError where the line is from a trace option that drops names or times."""
-    for pattern, option, instead in _VARIANTS:
-        if pattern.match(line):
-            lacks = "threads and times" if option == "nocontext-info" else "event names"
-            raise InputError(
-                f"trace text written with the option '{option}' lacks the {lacks}: "
-                f"{files.quote(line)}",
-                line=number,
-                expected=f"a capture with trace_options set to {instead}",
-            )
+class Event(NamedTuple):
+    """What a line says: the number of the event, where, when, and for the lock of which mm."""
+
+    code: int
+    cpu: bytes = b""
+    time: int = 0
+    tid: bytes = b""
+    mm: bytes = b""
 
 
-def looks_like_events(start: bytes) -> bool:
-    """Tell whether at least half of the whole lines that are no comments are event lines."""
-    lines = start.splitlines()
-    if len(start) >= files.HEAD_BYTES and len(lines) > 1:
-        lines = lines[:-1]  # cut in its middle
-    lines = [x for x in lines if x.strip() and not x.startswith(b"#")]
-    if not lines:
-        return False
-    if b" type: " in lines[0] or b"mmap_lock_" in lines[0]:  # else rows of numbers of any kind
-        refuse_variant(lines[0], start.splitlines().index(lines[0]) + 1)
-    fit = sum(1 for x in lines if EVENT_LINE(x) or _STACK(x) or _LOST(x))
-    return any(EVENT_LINE(x) for x in lines) and 2 * fit >= len(lines)
+def lock_code(match: re.Match[bytes]) -> int | None:
+    """Return the number of the event of a line of the lock, None where its fields do not fit it."""
+    *_, name, _, write, success = match.groups()
+    if (success is not None) != (name == b"acquire_returned"):
+        return None
+    code = _KINDS[name] + (write in (b"true", b"1"))
+    return code + REFUSED - ACQUIRED if success in (b"false", b"0") else code
 
 
 @dataclass(slots=True)
@@ -103,6 +71,7 @@ class TraceText:
     `others` (well-formed lines of other kinds) and `skipped_total`.
     """
 
+    grammar: Grammar = FTRACE
     states: LockStates = field(default_factory=LockStates)
     comments: int = 0
     others: int = 0
@@ -112,106 +81,135 @@ class TraceText:
     unit: str = ""
     warnings: list[str] = field(default_factory=list)
     labels: ThreadLabels = field(default_factory=ThreadLabels)
-    _latest: dict[bytes, int] = field(default_factory=dict)
+    #: Time of the last event of each CPU.
+    latest: dict[bytes, int] = field(default_factory=dict)
     _clock: list[int] = field(default_factory=list)
 
     def feed(self, line: bytes, number: int) -> None:
         """Take one line, numbered from 1."""
-        match = _LOCK(line) if b"mmap_lock_" in line else None
+        event = self.parse(line, number)
+        if event is None:
+            return
+        if event.code == LOST:
+            self.states.lose(event.time if event.time >= 0 else None, number)
+            return
+        if event.time < self.latest.get(event.cpu, 0):
+            self.states.note(BACKWARDS, number)
+        self.latest[event.cpu] = event.time
+        self.sample([event.time])
+        if event.code != OTHER:
+            label = self.labels.of(event.tid)
+            self.states.event(event.code, (event.tid, event.mm), event.time, number, label)
+
+    def parse(self, line: bytes, number: int) -> Event | None:
+        """Return the event of a line; None, and the line counted, where it holds none.
+
+        A loss of an unknown number of events has the time -1.
+        """
+        match = self.grammar.lock(line) if b"mmap_lock_" in line else None
         if match is not None:
-            self._lock_event(match, number)
-        elif line.startswith(b"#") or not line.strip():
+            return self._lock_event(match, number)
+        if line.startswith(b"#") or not line.strip():
             self.comments += 1
-            self._comment(line, number)
-        else:
-            self._other(line, number)
+            return self._comment(line)
+        return self._other(line, number)
 
-    def _lock_event(self, match: re.Match[bytes], number: int) -> None:
-        tid, cpu, cpu_, stamp, name, mm, write_, success = match.groups()
-        if (success is not None) != (name == b"acquire_returned"):
-            self._skip(number, f"mmap_lock_{name.decode()} with fields that do not belong to it")
-            return
-        time = self._time(stamp, cpu or cpu_, number)
+    def begun(self) -> bool:
+        """Tell whether an event was seen, and with it the unit of the times."""
+        return bool(self.unit)
+
+    def is_filler(self, line: bytes) -> bool:
+        """Tell whether a line holds no event and is part of the one before it, such as a frame."""
+        return not (
+            line.startswith(b"#")
+            or not line.strip()
+            or (b"mmap_lock_" in line and self.grammar.lock(line))
+            or self.grammar.event(line)
+            or self.grammar.lost(line)
+        ) and bool(self.grammar.filler(line))
+
+    def sample(self, times: list[int]) -> None:
+        """Keep the first times of a clock that counts ticks, to tell what it counts."""
+        if self.unit == "ticks" and len(self._clock) < _CLOCK_SAMPLE:
+            self._clock += times[: _CLOCK_SAMPLE - len(self._clock)]
+
+    def _lock_event(self, match: re.Match[bytes], number: int) -> Event | None:
+        code = lock_code(match)
+        if code is None:
+            name = match["name"].decode()
+            self._skip(number, f"mmap_lock_{name} with fields that do not belong to it")
+            return None
+        tid, cpu, cpu_, stamped, _, mm, *_ = match.groups()
+        time = self._time(stamped, number)
         if time is None:
-            return
-        write = write_ in (b"true", b"1")
-        key = (tid, mm)
-        if name == b"released":
-            self.states.release(key, time, number, write)
-            return
-        label = self.labels.of(tid)
-        if name == b"start_locking":
-            self.states.start(key, time, number, write, label)
-        else:
-            self.states.acquire(key, time, number, write, success in (b"true", b"1"), label)
+            return None
+        return Event(code, cpu or cpu_ or b"", time, tid, mm)
 
-    def _time(self, stamp: bytes, cpu: bytes, number: int) -> int | None:
-        """Return the time in units of the trace; None (and a skip) where the unit changed."""
-        point = stamp.find(b".")
-        if point > 0:
-            unit = "us" if len(stamp) - point == 7 else "ns"
-            time = int(stamp.replace(b".", b""))
-        elif b"u" in stamp:
-            unit, time = "us", int(stamp.partition(b"u")[0])
-        else:
-            unit, time = "ticks", int(stamp)
+    def _time(self, stamped: bytes, number: int) -> int | None:
+        """Return the time in units of the trace; None (and a skip) where it is of another unit."""
+        unit, time = stamp(stamped)
+        if time >= _TIME_LIMIT:
+            self._skip(number, f"no time of a trace: {files.quote(stamped)}")
+            return None
         if unit != self.unit:
             if self.unit:
                 self._skip(number, f"a time in {unit} in a trace whose times are in {self.unit}")
                 return None
             self.unit = unit
-        if unit == "ticks" and len(self._clock) < _CLOCK_SAMPLE:
-            self._clock.append(time)
-        if time < self._latest.get(cpu, 0):
-            self.states.note("time runs backwards on a CPU", number)
-        self._latest[cpu] = time
         return time
 
-    def _comment(self, line: bytes, number: int) -> None:
+    def _comment(self, line: bytes) -> Event | None:
         if _BUFFER_STARTED(line):
             # Printed where the oldest event of an overwritten CPU buffer appears: what other CPUs
             # show from before it lacks this CPU's part.
-            self.states.lose(0, number)
-            return
+            return Event(LOST, time=0)
         found = _WRITTEN(line) or _LATENCY(line)
         if found:
             kept, written = int(found[1]), int(found[2])
             if kept != written:
-                self.states.lose(max(written - kept, 0), number)
                 self.warnings.append(
                     f"the buffer was overwritten: {kept} of {written} events are left; the first "
                     "sections of every thread are not used"
                 )
+                return Event(LOST, time=max(written - kept, 0))
+        return None
 
-    def _other(self, line: bytes, number: int) -> None:
-        match = EVENT_LINE(line)
+    def _other(self, line: bytes, number: int) -> Event | None:
+        match = self.grammar.event(line)
         if match is None:
-            lost = _LOST(line)
+            lost = self.grammar.lost(line)
             if lost:
                 self.others += 1
-                self.states.lose(None if lost[1] is None else int(lost[1]), number)
-            elif _STACK(line) or (_CPUS(line) and not self.unit):
+                return Event(LOST, time=-1 if lost[1] is None else int(lost[1]))
+            if self.grammar.filler(line) or (_CPUS(line) and not self.unit):
                 self.others += 1
             else:
-                if not self.unit:
+                if not self.unit and self.grammar is FTRACE:
                     refuse_variant(line, number)
                 self._skip(number, f"not an event line: {files.quote(line)}")
-            return
+            return None
         body = match["body"]
-        if body.startswith(b"mmap_lock_"):
+        if body.startswith((b"mmap_lock_", b"mmap_lock:")):
             self._skip(number, f"a mmap_lock event cut or malformed: {files.quote(body)}")
-            return
-        if self._time(match["time"], match["cpu"] or match["cpu_"], number) is None:
-            return
+            return None
+        lost = self.grammar.lost(body) if body.startswith(b"PERF_RECORD_") else None
+        if lost:
+            self.others += 1
+            return Event(LOST, time=int(lost[1]))
+        time = self._time(match["time"], number)
+        if time is None:
+            return None
         reason = None
         if b"perfmodel " in body:
             reason = self.labels.marker(match["tid"], body)
-        elif body.startswith(b"sys_"):
-            self.labels.syscall(match["tid"], body)
-        if reason is None:
-            self.others += 1
         else:
+            self.labels.syscall(match["tid"], body)
+        if reason is not None:
             self._skip(number, reason)
+        else:
+            self.others += 1
+        # A marker that cannot be used still has a time and may have ended a label.
+        return Event(OTHER, match["cpu"] or match["cpu_"] or b"", time, match["tid"])
 
     def _skip(self, number: int, reason: str) -> None:
         self.skipped_total += 1
@@ -231,14 +229,16 @@ class TraceText:
             raise InputError(
                 f"no line of it is a trace event; {first.reason}",
                 line=first.line,
-                expected="lines like 'comm-123 [000] ..... 12.345678: mmap_lock_released: ...'",
+                expected=f"lines like '{self.grammar.like}'",
             )
         if self.unit != "ticks":
             return 1000.0 if self.unit == "us" else 1.0
-        steps = [abs(b - a) for a, b in zip(self._clock, self._clock[1:], strict=False)]
-        if steps and sorted(steps)[len(steps) // 2] < _COUNTER_STEP:
+        steps = sorted(abs(b - a) for a, b in pairwise(self._clock))
+        if steps and steps[len(steps) // 2] < _COUNTER_STEP:
+            counts = "the events" if steps[len(steps) // 2] else "timer interrupts"
             raise InputError(
-                "the trace clock is 'counter': its stamps number the events and hold no time",
+                f"the stamps of this trace number {counts} (trace clock 'counter' or 'uptime') and "
+                "are too coarse for a hold of the lock",
                 expected="a capture with trace_clock set to mono, local or x86-tsc",
             )
         said = self.labels.tick_ns
@@ -268,9 +268,12 @@ class TraceText:
             warnings.append("no mmap_lock event in it: were the events enabled?")
         if self.unit == "us":
             warnings += _quantised(states)
+        warnings += _binned(states)
         warnings += [
             f"{what}: {count} time{'s' * (count > 1)}, first at line {line}"
-            for what, (count, line) in states.anomalies.items()
+            for what, (count, line) in sorted(
+                states.anomalies.items(), key=lambda one: (one[1][1], one[0])
+            )
         ]
         return ReadReport(
             file=str(path),
@@ -293,74 +296,33 @@ class TraceText:
 _EVIDENCE = {"us": "B", "ns": "A", "ticks": "A", "": ""}
 
 
-def read_trace(path: Path, options: Options, name: str) -> ObservationTable:
-    """Read trace text line by line.
-
-    Parameters
-    ----------
-    path : Path
-        Plain or gzip text.
-    options : Options
-        ``tick_ns`` for traces stamped in ticks.
-    name : str
-        Name of the format for the report.
-
-    Returns
-    -------
-    ObservationTable
-        Groups by operation, conditions and phase. Intervals of µs text are the printed difference
-        ± 1 µs, not below 0; those of ns text and of ticks are exact.
-
-    Raises
-    ------
-    InputError
-        A variant of the text without names or times, ticks of unknown length, a damaged file.
-    """
-    text = TraceText()
-    try:
-        with files.opened(path) as stream:
-            feed = text.feed
-            for number, line in enumerate(stream, 1):
-                feed(line, number)
-        scale = text.check(options)
-    except InputError as error:
-        raise error.at(file=path) from None
-    report = text.report(path, name)
-    source = Source(str(path), name, report.evidence, files.sha256(path))
-    groups = tuple(
-        _group(intervals, scale, 1000.0 if text.unit == "us" else 0.0, source)
-        for intervals in text.states.intervals
-    )
-    return ObservationTable(groups, (report,))
-
-
-def _group(intervals: Intervals, scale: float, spread: float, source: Source) -> Group:
-    ticks = np.frombuffer(intervals.durations, dtype=np.int64)
-    duration: NDArray[np.float64] = ticks.astype(np.float64) * scale
-    label = intervals.label or Label("unknown", (("mode", intervals.mode),))
-    return Group(
-        operation=label.operation,
-        phase=intervals.phase,
-        conditions=dict(label.conditions),
-        low=np.maximum(duration - spread, 0.0),
-        high=duration + spread,
-        count=np.ones(len(duration), dtype=np.int64),
-        source=source,
-        line=intervals.line,
-    )
-
-
 def _quantised(states: LockStates) -> list[str]:
     """Warn where intervals are so short that the µs of the text rounds them to nothing."""
     totals: dict[str, list[int]] = {}
     for intervals in states.intervals:
+        low, _, count = intervals.durations.counted()
         total = totals.setdefault(intervals.phase, [0, 0])
-        total[0] += intervals.durations.count(0)
-        total[1] += len(intervals.durations)
+        total[0] += int(count[low == 0].sum())
+        total[1] += int(count.sum())
     return [
         f"{zero / total:.0%} of the {phase} intervals are 0 µs long: the text is too coarse for "
         "their quantiles, and as nothing is shorter than 0 the mean of their interval centres is "
-        f"too high by {500 * zero / total:.0f} ns (`trace-cmd report -t` prints ns)"
+        f"too high by {500 * zero / total:.0f} ns (`trace-cmd report -t` and `perf script --ns` "
+        "print ns)"
         for phase, (zero, total) in totals.items()
         if zero > _ZERO_SHARE * total
+    ]
+
+
+def _binned(states: LockStates) -> list[str]:
+    """Say of which intervals there were too many different ones to keep each."""
+    totals: dict[str, int] = {}
+    for intervals in states.intervals:
+        if intervals.durations.binned:
+            count = int(intervals.durations.counted()[2].sum())
+            totals[intervals.phase] = totals.get(intervals.phase, 0) + count
+    return [
+        f"{count} {phase} intervals are kept in bins at most {RELATIVE_WIDTH:.2%} wide: they have "
+        f"more than {EXACT_VALUES} different lengths"
+        for phase, count in totals.items()
     ]

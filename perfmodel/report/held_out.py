@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfmodel.errors import CalibrationError, InputError
+from perfmodel.errors import CalibrationError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,15 +126,9 @@ def held_out_check(
         If the run holds no point of `GRID_OPERATIONS`.
     """
     from perfmodel.fit import collect, predict_points, residual_table
+    from perfmodel.validation.separate import differences, files_of_run
 
-    fitted = {f.sha256: f.file for f in machine.inputs}
-    files = {g.source.file: g.source.sha256 for g in table.groups}
-    for file, digest in files.items():
-        if digest in fitted:
-            raise InputError(
-                "the profile was fitted to this very file, so it is not held out",
-                file=file, field="held-out", expected="a run that the fit has not seen",
-            )  # fmt: skip
+    files = files_of_run({f.sha256 for f in machine.inputs}, table, field="held-out")
     points = collect(table, kernel=kernel)
     errors = residual_table(points.points, predict_points(machine, points))
     asked = errors.loc[errors["operation"].isin(GRID_OPERATIONS), "error"].abs()
@@ -151,27 +145,5 @@ def held_out_check(
         unpredicted=unknown,
         left_out=dict(points.left_out),
         files=files,
-        warnings=tuple(_differences(machine, table)),
+        warnings=tuple(differences(machine, table)),
     )
-
-
-def _differences(machine: Machine, table: ObservationTable) -> list[str]:
-    """Name what tells that the held-out run is from another machine."""
-    ours = machine.state.get("machine") or {}
-    found = []
-    for file, document in table.machines.items():
-        theirs = document.get("machine") or {}
-        for what, path in (("CPU model", ("cpu", "model")), ("kernel", ("kernel", "release"))):
-            a, b = (_at(m, *path) for m in (ours, theirs))
-            if a and b and a != b:
-                found.append(f"{file}: {what} {b!r}, while the profile was fitted on {a!r}")
-    return found
-
-
-def _at(document: Any, *path: str) -> Any:
-    """Return a nested value; None where a part is missing or no mapping."""
-    for name in path:
-        if not isinstance(document, Mapping):
-            return None
-        document = document.get(name)
-    return document

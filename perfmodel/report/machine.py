@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from perfmodel.errors import InputError
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from perfmodel.machine import Constant, Machine
 
 __all__ = [
-    "constants_table", "errors_table", "fit_blocks", "left_out_lines", "machine_blocks",
-    "origin", "unknown_blocks",
+    "Difference", "constants_table", "difference_blocks", "differences", "errors_table",
+    "fit_blocks", "left_out_lines", "machine_blocks", "origin", "unknown_blocks",
 ]  # fmt: skip
 
 
@@ -224,3 +225,100 @@ def _told(value: Any) -> str:
     if value is None or value == "":
         return ""
     return number_text(value, 4) if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One constant in two profiles.
+
+    Parameters
+    ----------
+    name, unit : str
+    first, second : float
+        NaN where a profile does not know it.
+    first_origin, second_origin : str
+        What each rests on.
+    ratio : float
+        Second over first; NaN where either is unknown or zero.
+    spreads : float
+        Size of the logarithm of the ratio in standard deviations of both together; NaN where no
+        spread is known.
+    """
+
+    name: str
+    unit: str
+    first: float
+    second: float
+    first_origin: str
+    second_origin: str
+    ratio: float
+    spreads: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether the constants differ by more than their joint 90 % spread."""
+        return self.spreads > Z90
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values; what is unknown is None."""
+        return {
+            k: None if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in (asdict(self) | {"differs": self.differs}).items()
+        }
+
+
+def differences(one: Machine, two: Machine) -> list[Difference]:
+    """Return every constant of two profiles, in the order of the declarations."""
+    from perfmodel.machine import CONSTANTS
+
+    found = []
+    for name, declared in CONSTANTS.items():
+        a, b = one.value(name), two.value(name)
+        ratio = b / a if a > 0 and b > 0 else math.nan
+        spread = math.hypot(_log_sd(one, name), _log_sd(two, name))
+        found.append(
+            Difference(
+                name, declared.unit, a, b, _origin(one, name), _origin(two, name), ratio,
+                abs(math.log(ratio)) / spread if spread > 0 and ratio > 0 else math.nan,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _origin(machine: Machine, name: str) -> str:
+    constant = machine.constants.get(name)
+    return "unknown" if constant is None else origin(constant)
+
+
+def _log_sd(machine: Machine, name: str) -> float:
+    """Return the spread of a constant as it is drawn: its own, and the model's scatter if fitted."""
+    constant = machine.constants.get(name)
+    own = 0.0 if constant is None else constant.log_sd or 0.0
+    return math.hypot(own, machine.residual_sd if name in machine.covariance_names else 0.0)
+
+
+def difference_blocks(one: Machine, two: Machine) -> list[Block]:
+    """Return two profiles side by side."""
+    found = differences(one, two)
+    rows: list[list[Cell]] = []
+    for d in found:
+        tone: Tone = "strong" if d.differs else "plain"
+        rows.append(
+            [Mark(d.name, tone), number_text(d.first), number_text(d.second), d.unit,
+             "-" if math.isnan(d.ratio) else number_text(d.ratio, 2),
+             "-" if math.isnan(d.spreads) else number_text(d.spreads, 2),
+             Mark("differs" if d.differs else "", tone), d.first_origin, d.second_origin]
+        )  # fmt: skip
+    columns = [
+        Column("constant"), Column(one.name, True), Column(two.name, True), Column("unit"),
+        Column("ratio", True), Column("spreads", True), Column(""), Column("first rests on"),
+        Column("second rests on"),
+    ]  # fmt: skip
+    count = sum(d.differs for d in found)
+    return [
+        Heading(f"{one.name} ({one.evidence}) beside {two.name} ({two.evidence})", 2),
+        Table(columns, rows, "Ratio: second over first; spreads: its logarithm in standard deviations"
+              " of both together"),
+        Text(f"{count} of {len(found)} constants differ by more than {Z90:g} of their joint spread: a"
+             " verdict that is another one for the second machine hangs on these."),
+    ]  # fmt: skip

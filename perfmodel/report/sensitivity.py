@@ -41,7 +41,10 @@ def elasticity_blocks(answer: Elasticities) -> list[Block]:
     found = safety(answer.scenario.kernel, answer.scenario.call, answer.policy)
     if not found.safe:
         blocks.append(
-            Text(f"Hypothetical: {answer.policy.value} is unsafe as it stands: {found.reason}.", "bad")
+            Text(
+                f"Hypothetical: {answer.policy.value} is unsafe as it stands: {found.reason}.",
+                "bad",
+            )
         )
     constants = [
         e for e in answer.constants if abs(e.elasticity) >= _SHOWN or abs(e.share) >= _SHOWN_SHARE

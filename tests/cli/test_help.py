@@ -15,7 +15,9 @@ from perfmodel.cli import main
 from .conftest import Cli
 
 VERBS = ("predict", "break-even", "measure", "read", "calibrate", "figures", "report", "machine",
-         "machine list", "machine show", "sensitivity", "claims", "simulate")  # fmt: skip
+         "machine list", "machine show", "sensitivity", "claims", "simulate", "safety", "lost-stores",
+         "validate", "published", "machine diff", "sweep",
+         "explore")  # fmt: skip
 
 #: Verbs whose examples take no files and no minutes.
 CHEAP = ("predict", "break-even", "machine", "machine list", "machine show")

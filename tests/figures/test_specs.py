@@ -199,6 +199,7 @@ def test_captions_contain_the_numbers(
         + ["unsafe"],
         "natural_experiment": lambda: [us_text(p.release) for p in spec.panels],
         "measured_against_predicted": lambda: ["16 medians", "4 points"][1:],
+        "validation": lambda: [f"{100 * share:.0f} % of {n}" for n, share in spec.coverage.values()],
     }[kind.name]()  # fmt: skip
     for number in wanted:
         assert number in text

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from perfmodel.readers.traceblocks import feed_stream
+from perfmodel.readers.tracegrammar import FTRACE, Grammar
+from perfmodel.readers.tracetext import TraceText
 
 TRACES = Path(__file__).parent.parent / "fixtures" / "traces"
 
@@ -104,3 +110,39 @@ def naive(text: str) -> tuple[Counter[str], list[float], list[float]]:
     counts["exclusive"], counts["shared"] = len(exclusive), len(shared)
     counts["open"] = len(held) + len(started)
     return counts, exclusive, shared
+
+
+def by_lines(content: bytes, grammar: Grammar = FTRACE) -> TraceText:
+    """Read line by line: the reference."""
+    text = TraceText(grammar)
+    for number, line in enumerate(io.BytesIO(content), 1):
+        text.feed(line, number)
+    return text
+
+
+def by_blocks(content: bytes, size: int, grammar: Grammar = FTRACE) -> TraceText:
+    """Read in blocks of `size` bytes."""
+    text = TraceText(grammar)
+    feed_stream(text, io.BytesIO(content), size=size)
+    return text
+
+
+def everything(text: TraceText) -> dict[str, Any]:
+    """Return all that a reading has found and all that it would go on with."""
+    states = text.states
+    return {
+        "unit": text.unit, "comments": text.comments, "others": text.others,
+        "skipped": (text.skipped_total, text.skipped), "warnings": text.warnings,
+        "labels": (text.labels.labelled(), text.labels.tick_ns, text.labels.warnings),
+        "latest": text.latest,
+        "counts": (
+            states.events, states.holds_exclusive, states.holds_shared, states.downgrades,
+            states.waits, states.failed_trylocks, states.lost, states.orphaned, states.open,
+        ),
+        "anomalies": states.anomalies,
+        "states": (states.starts, states.holds, states.writer, states.trusted),
+        "intervals": [
+            (i.label, i.phase, i.mode, i.line, [x.tolist() for x in i.durations.counted()])
+            for i in states.intervals
+        ],
+    }  # fmt: skip

@@ -20,8 +20,9 @@ from .conftest import TraceWriter
     [
         ("opt-raw.txt", "'raw'"),
         ("opt-hex.txt", "'hex'"),
-        ("trace.dat.head", "trace-cmd report -t FILE"),
-        ("perf-script.txt", "perf script"),
+        ("opt-bin.txt", "'bin'"),
+        ("opt-nocontext-info.txt", "'nocontext-info'"),
+        ("perf-script-no-time.txt", "without the time"),
         ("README.md", "no known format"),
     ],
 )
@@ -36,7 +37,6 @@ def test_refused_files(traces: Path, name: str, reason: str) -> None:
     ("content", "reason"),
     [
         (b"", "empty"),
-        (b"PERFILE2\0\0", "perf.data"),
         (b"\x89PNG\r\n\x1a\n\0", "PNG"),
         (b"\0\1\2\3", "binary"),
         (b"\x1f\x8b\x08", "gzip"),

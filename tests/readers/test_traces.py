@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,8 @@ def report_of(path: Path) -> ReadReport:
 
 
 def values(table: ObservationTable, phase: str) -> list[float]:
-    return [float(v) for g in table.select(phase=phase).groups for v in g.middle]
+    groups = table.select(phase=phase).groups
+    return [float(v) for g in groups for v in np.repeat(g.middle, g.count)]
 
 
 # Certified by `grep -c` on the files: events, exclusive, shared, downgrades, waits, failed, open.
@@ -35,6 +38,7 @@ CERTIFIED = {
     "clock-x86-tsc.txt": ("ftrace", "A", 467, 70, 93, 11, 152, 0, 0),
     "opt-noirq-info.txt": ("ftrace", "B", 413, 65, 78, 8, 135, 0, 0),
     "opt-record-tgid.txt": ("ftrace", "B", 521, 63, 112, 7, 168, 5, 0),
+    "syscalls.txt": ("ftrace", "B", 164, 46, 16, 12, 51, 0, 1),
     "report-raw-ns.txt": ("trace_cmd", "A", 23, 3, 4, 0, 8, 0, 1),
     "report-us.txt": ("trace_cmd", "B", 23, 3, 4, 0, 8, 0, 1),
     "report-whole.txt.gz": ("trace_cmd", "B", 1318, 131, 271, 24, 378, 80, 0),
@@ -60,11 +64,58 @@ def test_real_traces(traces: Path, name: str) -> None:
     )
     scale = TICK if "tsc" in name else 1e9
     for phase, expected in (("exclusive", exclusive), ("shared", shared)):
-        found = [(g.low + g.high) / 2 for g in table.select(phase=phase).groups]
+        found = values(table, phase)
         slack = 501 if report.evidence == "B" else 1
-        assert np.allclose(
-            np.sort(np.concatenate(found)), np.sort(np.array(expected) * scale), atol=slack
-        )
+        assert np.allclose(np.sort(found), np.sort(np.array(expected) * scale), atol=slack)
+
+
+WINDOWS = [
+    "opt-fields.txt", "opt-latency-format.txt", "opt-latency-verbose.txt", "opt-nohash-ptr.txt",
+    "opt-stacktrace.txt", "report-latency.txt", "report-no-plugins-ns.txt",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_events_of_cut_traces_add_up(traces: Path, name: str) -> None:
+    """The windows begin and end inside sections, so that not every event has its partner."""
+    report = report_of(traces / name)
+    seen = Counter(re.findall(r"mmap_lock_(\w+): +mm=", (traces / name).read_text()))
+    assert report.events == seen.total() > 25
+    assert report.skipped == ()
+    started = seen["start_locking"] - report.waits - report.failed_trylocks
+    released = seen["released"] - (report.holds_exclusive - report.downgrades) - report.holds_shared
+    assert 0 <= started <= report.open
+    assert 0 <= released <= report.orphaned <= 2
+
+
+def test_options_of_one_buffer_agree(traces: Path) -> None:
+    def intervals(path: Path) -> list[Any]:
+        return [
+            (g.phase, dict(g.conditions), g.low.tolist(), g.high.tolist(), g.count.tolist())
+            for g in read(path).groups
+        ]
+
+    assert intervals(traces / "opt-fields.txt") == intervals(traces / "opt-nohash-ptr.txt")
+
+
+def test_the_latency_format_agrees_with_its_verbose_form(traces: Path, tmp_path: Path) -> None:
+    verbose = (traces / "opt-latency-verbose.txt").read_text().splitlines()
+    count = sum(1 for line in verbose if not line.startswith("#"))
+    short = (traces / "opt-latency-format.txt").read_text().splitlines()
+    short = [line for line in short if not line.startswith("#")][:count]
+    path = tmp_path / "t"
+    path.write_text("\n".join(short) + "\n")
+    ours, theirs = read(path), read(traces / "opt-latency-verbose.txt")
+    assert len(ours) == len(theirs) > 3
+    for a, b in zip(ours.groups, theirs.groups, strict=True):
+        assert (a.phase, a.low.tolist(), a.count.tolist()) == (
+            b.phase, b.low.tolist(), b.count.tolist(),
+        )  # fmt: skip
+
+
+def test_system_calls_of_a_real_trace_label_its_sections(traces: Path) -> None:
+    labelled = read(traces / "syscalls.txt").select(operation="munmap", phase="exclusive")
+    assert {g.conditions["pages"]: g.total for g in labelled.groups} == {4: 2, 16: 10}
 
 
 def test_other_events_are_neither_skipped_nor_counted(traces: Path) -> None:
@@ -79,7 +130,9 @@ def test_microseconds_and_nanoseconds_of_one_buffer_agree(traces: Path) -> None:
     assert len(coarse) == len(fine)
     for a, b in zip(coarse.groups, fine.groups, strict=True):
         assert (a.operation, a.phase, a.conditions) == (b.operation, b.phase, b.conditions)
-        assert np.all((a.low <= b.low) & (b.high <= a.high))
+        assert a.total == b.total
+        exact, low, high = (np.repeat(x, g.count) for x, g in ((b.low, b), (a.low, a), (a.high, a)))
+        assert np.all((low <= exact) & (exact <= high))  # both ascend
         # 3 to 5 values each, and intervals of 0 µs are centred at 0.5 µs
         assert a.mean == pytest.approx(b.mean, abs=600)
 
@@ -108,6 +161,15 @@ def test_ticks_need_a_length(traces: Path, tmp_path: Path) -> None:
 def test_bad_tick(traces: Path, bad: float) -> None:
     with pytest.raises(InputError, match="tick_ns"):
         read(traces / "clock-x86-tsc.txt", tick_ns=bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("clock-counter.txt", "the events"), ("clock-uptime.txt", "timer interrupts")],
+)
+def test_clocks_that_hold_no_time(traces: Path, name: str, what: str) -> None:
+    with pytest.raises(InputError, match=f"number {what}"):
+        read(traces / name, tick_ns=1.0)
 
 
 def test_the_counter_clock_is_no_time(tmp_path: Path) -> None:
@@ -161,7 +223,7 @@ def test_fork_holds_two_mms(trace: TraceWriter, tmp_path: Path) -> None:
 def test_two_threads_of_one_mm_do_not_mix(trace: TraceWriter, tmp_path: Path) -> None:
     trace.start(False, tid=1).start(False, tid=2).got(False, tid=1).got(False, tid=2)
     trace.released(False, tid=1, after=5).released(False, tid=2, after=5)
-    assert values(read(trace.save(tmp_path)), "shared") == [15_000, 10_000]
+    assert values(read(trace.save(tmp_path)), "shared") == [10_000, 15_000]
 
 
 def test_orphans_and_open_states(trace: TraceWriter, tmp_path: Path) -> None:
