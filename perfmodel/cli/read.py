@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perfmodel.cli.output import JsonOption, show, show_json
+from perfmodel.cli.output import JsonOption, bar, show, show_json
 from perfmodel.cli.values import number
 from perfmodel.quantities import Quantity
 from perfmodel.report.numbers import time_text
@@ -53,7 +53,8 @@ def command(
     from perfmodel.readers import read
 
     tick = None if tick_ns is None else number(tick_ns, _TICK, "--tick-ns")
-    table = read(files, tick_ns=tick)
+    with bar("reading") as tell:
+        table = read(files, tick_ns=tick, progress=tell)
     if as_json:
         show_json([asdict(report) for report in table.reports])
         return

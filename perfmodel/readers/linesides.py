@@ -152,7 +152,12 @@ class Sides:
         """Yield the lines whose time stands in the same columns, and their times."""
         some = some[lines.lengths[some] <= _LONGEST]
         for layout in tuple(self._layouts):
+            if not len(some):
+                return
             some, fit, times = fitting(layout, lines, some)
+            if 2 * len(fit) > len(lines):  # as it may be in the next block
+                self._layouts.remove(layout)
+                self._layouts.insert(0, layout)
             if len(fit):
                 yield layout, fit, times
         if len(some):
@@ -164,7 +169,7 @@ class Sides:
             if fresh is None:
                 some = some[1:]
                 continue
-            self._layouts.append(fresh)
+            self._layouts.insert(0, fresh)
             some, fit, times = fitting(fresh, lines, some)
             if len(fit):
                 yield fresh, fit, times

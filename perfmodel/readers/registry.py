@@ -114,4 +114,4 @@ def choose(readers: Sequence[Reader], path: Path, start: bytes) -> Reader:
 
 
 def _known(readers: Sequence[Reader]) -> str:
-    return "one of " + ", ".join(f"{r.name} ({r.what})" for r in readers)
+    return "one of " + ", ".join(r.name for r in readers)
