@@ -42,7 +42,8 @@ from perfmodel.report.numbers import (
 from perfmodel.report.pictures import caption
 from perfmodel.scenario import Scenario
 from perfmodel.validation import validate
-from perfmodel.validation.result import KINDS, Row, Summary, summarise
+from perfmodel.validation.limits import KINDS
+from perfmodel.validation.result import Row, Summary, summarise
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "xeon-vm-6.18"

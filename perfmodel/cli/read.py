@@ -12,7 +12,6 @@ import typer
 from perfmodel.cli.output import JsonOption, bar, show, show_json
 from perfmodel.cli.values import number
 from perfmodel.quantities import Quantity
-from perfmodel.report.numbers import time_text
 
 if TYPE_CHECKING:
     from perfmodel.observations import ObservationTable, ReadReport
@@ -110,6 +109,8 @@ def _report_blocks(report: ReadReport, table: ObservationTable) -> list[Block]:
 
 def _span(values: list[float]) -> list[str]:
     """Return the smallest and the largest of what is known of some groups."""
+    from perfmodel.report.numbers import time_text
+
     known = [v for v in values if not math.isnan(v)]
     if not known:
         return ["counts only", ""]

@@ -11,7 +11,7 @@ from perfmodel.cli.output import JsonOption, note, show, show_json, stages
 from perfmodel.cli.values import help_text, number
 from perfmodel.errors import InputError
 from perfmodel.quantities import Quantity
-from perfmodel.validation.result import COVERAGE, KINDS, THRESHOLDS
+from perfmodel.validation.limits import COVERAGE, KINDS, THRESHOLDS
 
 NAME = "validate"
 EPILOG = (

@@ -9,7 +9,7 @@ from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Mark,
 from perfmodel.report.machine import left_out_lines
 from perfmodel.report.numbers import error_text, number_text, share_text, time_text
 from perfmodel.results import LEVEL
-from perfmodel.validation.result import KINDS
+from perfmodel.validation.limits import KINDS
 
 if TYPE_CHECKING:
     from perfmodel.validation import Row, Validation

@@ -7,7 +7,22 @@ further: the profile itself is fitted without any munmap, whose downgrade it the
 
 from __future__ import annotations
 
-from perfmodel.validation.result import KINDS, THRESHOLDS, Row, Validation
-from perfmodel.validation.run import validate
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from perfmodel.validation.limits import KINDS, THRESHOLDS
+    from perfmodel.validation.result import Row, Validation
+    from perfmodel.validation.run import validate
 
 __all__ = ["KINDS", "THRESHOLDS", "Row", "Validation", "validate"]
+
+_HOME = {"KINDS": "limits", "THRESHOLDS": "limits", "Row": "result", "Validation": "result",
+         "validate": "run"}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # The command line's help reads the limits, and must not wait for numpy.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

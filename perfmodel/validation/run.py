@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from perfmodel.errors import CalibrationError, InputError
-from perfmodel.validation.result import COVERAGE, KINDS, THRESHOLDS, Row, Validation
+from perfmodel.validation.limits import COVERAGE, KINDS, THRESHOLDS
+from perfmodel.validation.result import Row, Validation
 from perfmodel.validation.separate import differences, files_of_run
 
 if TYPE_CHECKING:

@@ -64,8 +64,9 @@ def test_the_profile_has_a_place_of_its_own(
 
 
 def test_next_names_commands_or_says_that_none_helps(
-    cli: Cli, profile: Path, tmp_path: Path
+    cli: Cli, profile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "220")  # a command must stand on one line to be looked for
     ran = cli("calibrate", "--next", "--machine", profile, "--preset", "mail")
     assert ran.status == 0, ran.err
     assert "What to measure next" in ran.out
