@@ -7,7 +7,7 @@ MACHINE := xeon-vm-6.18
 DATA    := calibration/data/$(MACHINE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test measure figures lab lint bench certify refresh lock clean
+.PHONY: help demo test measure figures lab lint bench certify refresh kernel-lab lock clean
 
 help:
 	@echo "make demo     calibrate from the recorded run, print the verdict, write figures and a report"
@@ -17,6 +17,7 @@ help:
 	@echo "make lab      open the notebooks in JupyterLab"
 	@echo "make lint     ruff, mypy"
 	@echo "make bench    speed against named peers, as ratios"
+	@echo "make kernel-lab  a 6.1 kernel whose mprotect can downgrade, in a QEMU guest (Debian, root)"
 	@echo "make clean    remove what the other targets wrote"
 
 $(VENV)/made:
@@ -72,6 +73,11 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python calibration/benchmarks/sweep.py
 	$(BIN)/python calibration/benchmarks/readers.py
 	$(BIN)/python calibration/benchmarks/page.py
+
+# A QEMU guest with a 6.1 kernel whose mprotect can downgrade: build, boot, measure under each cut.
+kernel-lab: $(VENV)/installed
+	@mkdir -p $(OUT)
+	$(BIN)/perfmodel measure --kernel-lab -o $(OUT)/kernel-lab
 
 # The grid that holds the three solvers together, and the map of the closed forms' errors: two minutes.
 certify: $(VENV)/installed-simulate

@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from perfmodel.errors import CalibrationError
 from perfmodel.fit.diagnostics import residual_table, summary
 from perfmodel.fit.joint import FitResult, fit
 from perfmodel.fit.model import PointModel
@@ -26,7 +27,7 @@ from perfmodel.observations import ObservationTable
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Calibration", "calibrate"]
+__all__ = ["Calibration", "calibrate", "evidence_of"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def calibrate(
         fit=_figures(result, points, nested, sleep),
         inputs=_inputs(observations),
         state=_state(observations),
+        evidence=evidence_of(observations),
     )
     return Calibration(machine, points, result, nested)
 
@@ -297,8 +299,41 @@ def _inputs(table: ObservationTable) -> list[InputFile]:
     ]
 
 
+def evidence_of(table: ObservationTable) -> Literal["measured", "emulated"]:
+    """Return what a fit to these files rests on.
+
+    Raises
+    ------
+    CalibrationError
+        If runs of the kernel laboratory stand beside runs of hardware, or were made with a cut or
+        with lock checking: no profile may hold a constant of either.
+    """
+    guests = {
+        file: guest for file, document in table.machines.items()
+        if (guest := (document.get("machine") or {}).get("laboratory"))
+    }  # fmt: skip
+    if not guests:
+        return "measured"
+    others = [f for f, d in table.machines.items() if f not in guests and "machine" in d]
+    if others:
+        raise CalibrationError(
+            f"{next(iter(guests))} was measured in an emulated guest and {others[0]} was not: their"
+            " times are never fitted together. Give either the one or the other."
+        )
+    for file, guest in guests.items():
+        if guest.get("debug"):
+            raise CalibrationError(
+                f"{file} is of a kernel that checks its locks: its times say nothing."
+            )
+        if guest.get("cut", "none") != "none":
+            raise CalibrationError(
+                f"{file} was measured with the cut {guest['cut']}: constants are fitted to the stock"
+                " kernel (cut none), and the cuts are predicted."
+            )
+    return "emulated"
+
+
 def _state(table: ObservationTable) -> dict[str, Any]:
-    """State of the machine, from the first file that carries one."""
-    for document in table.machines.values():
-        return {k: document[k] for k in ("machine", "noise") if k in document}
-    return {}
+    """State of the machine, from the file that tells most of it."""
+    told = [{k: d[k] for k in ("machine", "noise") if k in d} for d in table.machines.values()]
+    return max(told, key=lambda state: len(state.get("machine") or {}), default={})
