@@ -96,6 +96,10 @@ def closed(lock: Lock, levels: tuple[float, ...]) -> Answer:
     )
 
 
+#: Calls per ns in place of none at all: one in thirty years.
+_NEVER = 1e-18
+
+
 def closed_woken(lock: Lock, levels: tuple[float, ...]) -> Answer:
     """Answer for one caller and a closed population whose woken faults own the lock before they run."""
     n, m = lock.fault_threads, lock.sections
@@ -107,7 +111,8 @@ def closed_woken(lock: Lock, levels: tuple[float, ...]) -> Answer:
     if lock.writer_rate is not None:
         # An open stream that meets nobody else is a single caller who thinks the rest of the time.
         rounds = 4
-        think = np.maximum(1.0 / (lock.writer_rate * m) - lock.exclusive - lock.shared, 0.0)
+        apart = 1.0 / (max(lock.writer_rate, _NEVER) * m)
+        think = np.maximum(apart - lock.exclusive - lock.shared, 0.0)
     for _ in range(rounds):
         system = closed_system_woken(
             n, nu, mu, think, lock.exclusive, lock.shared, lock.wake_latency, lock.wake_serial
@@ -115,7 +120,7 @@ def closed_woken(lock: Lock, levels: tuple[float, ...]) -> Answer:
         if lock.writer_rate is not None:
             # What remains of a cycle of the given length once the caller has waited and held.
             busy = system.cycle - think
-            think = np.maximum(1.0 / (lock.writer_rate * m) - busy, 0.0)
+            think = np.maximum(apart - busy, 0.0)
     region = system.region
     if lock.writer_rate is not None:
         region &= Region.nowhere([NO_MEETING]).also(
