@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Conditions", "Group", "Moments", "ObservationTable", "ReadReport", "Skipped", "Source",
-    "concatenate",
+    "concatenate", "joined",
 ]  # fmt: skip
 
 #: What held while the values of one group were taken: pages, vmas, transition, spinners ...
@@ -239,6 +239,16 @@ class ObservationTable:
               "median_ns": g.median, "mean_ns": g.mean, "file": g.source.file, "line": g.line}
              for g in self.groups]
         )  # fmt: skip
+
+
+def joined(groups: Sequence[Group]) -> Group:
+    """Return the events of several groups as one group, under the conditions of the first."""
+    return replace(
+        groups[0],
+        low=np.concatenate([g.low for g in groups]),
+        high=np.concatenate([g.high for g in groups]),
+        count=np.concatenate([g.count for g in groups]),
+    )
 
 
 def concatenate(tables: Iterable[ObservationTable]) -> ObservationTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,7 +180,6 @@ def _count(
 ) -> tuple[float, float]:
     """Return the losses an hour by runs of the actors, and their standard error."""
     from perfmodel.stale_tlb.cells import starts_of
-    from perfmodel.stale_tlb.eras import era_of
     from perfmodel.stale_tlb.rules import question_of
 
     result = prediction[policy]
@@ -193,9 +192,7 @@ def _count(
         late=scenario.machine.value("wake_latency"),
         copy=float(given["copy"]), gap=1e9 / float(given["stores"]),
     )  # fmt: skip
-    question = replace(question_of(scenario.kernel, scenario.call, policy),
-                       era=era_of(scenario.kernel))  # fmt: skip
-    setting = question.setting
+    setting = question_of(scenario.kernel, scenario.call, policy).setting
     # The page belongs to the process alone, and somebody else holds a reference to it.
     share, error = lost_in_runs(setting, durations, starts_of(setting, 3)[1], runs=runs, seed=7)
     span = durations.before_cut + durations.walk + durations.flush

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from perfmodel import __version__
+from perfmodel.observations import joined
 from perfmodel.verdict import time_text
 
 if TYPE_CHECKING:
@@ -203,10 +203,5 @@ def pooled(groups: Iterable[Group], levels: tuple[float, ...]) -> NDArray[np.flo
     groups = [g for g in groups if g.moments is None and g.total]
     if not groups:
         return np.full(len(levels), np.nan)
-    one = replace(
-        groups[0],
-        low=np.concatenate([g.low for g in groups]),
-        high=np.concatenate([g.high for g in groups]),
-        count=np.concatenate([g.count for g in groups]),
-    )
+    one = joined(groups)
     return np.array([one.quantile(q) for q in levels])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from perfmodel.equations.during import FaultsDuring
 
 __all__ = [
-    "Experiment", "during_law", "experiments", "joined", "natural_experiment", "predicted_during",
+    "Experiment", "during_law", "experiments", "natural_experiment", "predicted_during",
     "share_above", "threshold", "traced", "waker_time",
 ]  # fmt: skip
 
@@ -95,16 +95,6 @@ class Experiment:
     def idle_ns(self) -> float:
         """Median of an undisturbed fault, ns; NaN where none was measured."""
         return float(np.median([g.median for g in self.idle])) if self.idle else math.nan
-
-
-def joined(groups: Sequence[Group]) -> Group:
-    """Return the events of several groups as one group, under the conditions of the first."""
-    return replace(
-        groups[0],
-        low=np.concatenate([g.low for g in groups]),
-        high=np.concatenate([g.high for g in groups]),
-        count=np.concatenate([g.count for g in groups]),
-    )
 
 
 def experiments(machine: Machine, table: ObservationTable) -> list[Experiment]:

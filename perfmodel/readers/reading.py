@@ -17,11 +17,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from perfmodel.observations import Conditions
+    from perfmodel.readers.registry import Options
 
     #: Lines of a file with their numbers, from 1.
     Lines = Iterable[tuple[int, bytes]]
 
-__all__ = ["Lines", "Reading", "moments", "number", "plain", "read_lines", "scalars", "unquoted"]
+__all__ = [
+    "Lines",
+    "Reading",
+    "by_lines",
+    "moments",
+    "number",
+    "plain",
+    "read_lines",
+    "scalars",
+    "unquoted",
+]
 
 _SKIPPED_KEPT = 1000
 _NAME_WIDTH = 200
@@ -175,6 +186,17 @@ def read_lines(
     except InputError as error:
         raise error.at(file=path) from None
     return reading.table()
+
+
+def by_lines(
+    name: str, evidence: str, parse: Callable[[Lines, Reading], None]
+) -> Callable[[Path, Options], ObservationTable]:  # fmt: skip
+    """Return what a `Reader` reads with, of a format without options: see `read_lines`."""
+
+    def read(path: Path, options: Options) -> ObservationTable:  # noqa: ARG001
+        return read_lines(path, name, evidence, parse)
+
+    return read
 
 
 def moments(

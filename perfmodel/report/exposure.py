@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from perfmodel.exposure import NS_PER_HOUR
 from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Mark, Table, Text
 from perfmodel.report.numbers import time_text, time_with_spread
 from perfmodel.report.prediction import machine_line, scenario_title
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from perfmodel.scenario import Scenario
 
 __all__ = ["exposure_blocks"]
-
-_NS_PER_HOUR = 3.6e12
 
 
 def exposure_blocks(
@@ -72,12 +71,12 @@ def _first(one: Exposure) -> str:
     estimate = one.interval()[0]
     if not estimate > 0:
         return "never" if estimate == 0 else "unknown"
-    return "above a century" if estimate < 1e-6 else _span(_NS_PER_HOUR / estimate)
+    return "above a century" if estimate < 1e-6 else _span(NS_PER_HOUR / estimate)
 
 
 def _span(ns: float) -> str:
     """Write a time that may be hours or days."""
-    for unit, size in (("days", 24 * _NS_PER_HOUR), ("hours", _NS_PER_HOUR), ("minutes", 6e10)):
+    for unit, size in (("days", 24 * NS_PER_HOUR), ("hours", NS_PER_HOUR), ("minutes", 6e10)):
         if ns >= size:
             return f"{ns / size:.2g} {unit}"
     return time_text(ns)

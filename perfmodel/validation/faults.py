@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfmodel.fit.natural import Experiment, during_law, joined, share_above, threshold
+from perfmodel.fit.natural import Experiment, during_law, share_above, threshold
 from perfmodel.hold import Hold, hold
+from perfmodel.observations import joined
 from perfmodel.validation.predictive import Draws, interval
 from perfmodel.validation.result import Row
 

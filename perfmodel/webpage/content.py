@@ -17,6 +17,7 @@ from perfmodel.machine import Machine
 from perfmodel.prediction import DRAWS
 from perfmodel.presets import PRESETS
 from perfmodel.quantities import SCENARIO, Quantity
+from perfmodel.report.labels import label
 from perfmodel.scenario import OPERATIONS, STANDARD_POLICIES, TRANSITIONS, Policy
 from perfmodel.stale_tlb import SCOPE
 from perfmodel.stale_tlb.eras import ERAS
@@ -43,17 +44,6 @@ _POLICIES = {
     Policy.PER_VMA: "write lock to the end, faults take the lock of their VMA",
     Policy.AFTER_FLUSH: "cut K2: downgrade after the flush",
 }
-
-_WORDS = {"vma": "VMA", "vmas": "VMAs", "io": "I/O", "cpus": "CPUs", "wp": "write-protect"}
-_UNITS = {"us": "µs", "pages": "", "1": ""}
-
-
-def label(declared: Quantity) -> str:
-    """Return a parameter's name for a person, with its unit."""
-    stem = declared.name.removesuffix(f"_{declared.unit}").replace("writer", "caller")
-    words = " ".join(_WORDS.get(w, w) for w in stem.split("_"))
-    unit = _UNITS.get(declared.unit, declared.unit)
-    return f"{words} ({unit})" if unit else words
 
 
 def stops(declared: Quantity) -> list[float]:
@@ -96,7 +86,7 @@ def _controls() -> list[dict[str, Any]]:
             declared = SCENARIO[name]
             controls.append(
                 {
-                    "name": name, "label": label(declared), "path": PATHS[name],
+                    "name": name, "label": label(declared).replace("writer", "caller"), "path": PATHS[name],
                     "unit": declared.unit, "integer": declared.integer,
                     "log": declared.spans_decades, "stops": stops(declared),
                     "domain": [_finite(v) for v in declared.domain],

@@ -11,6 +11,7 @@ import ipywidgets as ipw
 
 from perfmodel.errors import PerfmodelError
 from perfmodel.quantities import SCENARIO, Quantity
+from perfmodel.report.labels import label
 from perfmodel.scenario import OPERATIONS, TRANSITIONS
 from perfmodel.widgets.state import Change, ExplorerState
 
@@ -28,9 +29,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Machine and kernel": ("cpus",),
 }  # fmt: skip
 
-_WORDS = {"vma": "VMA", "vmas": "VMAs", "io": "I/O", "cpus": "CPUs", "wp": "write-protect"}
-_UNITS = {"us": "µs", "pages": "", "1": ""}
-
 #: A slider whose mechanism can be absent: the name, and the value that means absent.
 _OPTIONAL: dict[str, tuple[str, Any]] = {
     "remote_cpus": ("set the remote CPUs", None),
@@ -39,14 +37,6 @@ _OPTIONAL: dict[str, tuple[str, Any]] = {
 
 _WIDTH = "395px"
 _LABEL = {"description_width": "138px"}
-
-
-def label(declared: Quantity) -> str:
-    """Return a parameter's name for a person, with its unit."""
-    stem = declared.name.removesuffix(f"_{declared.unit}")
-    words = " ".join(_WORDS.get(w, w) for w in stem.split("_"))
-    unit = _UNITS.get(declared.unit, declared.unit)
-    return f"{words} ({unit})" if unit else words
 
 
 def _tooltip(declared: Quantity) -> str:

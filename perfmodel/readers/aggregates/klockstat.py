@@ -10,13 +10,10 @@ import re
 from typing import TYPE_CHECKING
 
 from perfmodel.readers import files, names
-from perfmodel.readers.reading import moments, number, plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, moments, number, plain
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -80,15 +77,10 @@ def _add(row: re.Match[bytes], phase: str, column: str, line: int, reading: Read
     return None
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "D", parse)
-
-
 READER = Reader(
     name="klockstat",
     what="tables of bcc's klockstat",
     sniff=lambda start: any(_HEADING.match(x) for x in start.splitlines()),
-    read=_read,
+    read=by_lines("klockstat", "D", parse),
     hints=(b"Avg Hold", b"Avg Spin", b"Avg Wait", b"Max hold"),
 )

@@ -13,13 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from perfmodel.readers import files, names
-from perfmodel.readers.reading import moments, number, plain, read_lines, unquoted
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, moments, number, plain, unquoted
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -159,15 +156,10 @@ def parse(lines: Lines, reading: Reading) -> None:
     text.close()
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "D", parse)
-
-
 READER = Reader(
     name="lock_stat",
     what="/proc/lock_stat 0.3 or 0.4",
     sniff=lambda start: any(_VERSION(unquoted(x)) for x in start.splitlines()),
-    read=_read,
+    read=by_lines("lock_stat", "D", parse),
     hints=(b"lock_stat version", b"con-bounces", b"waittime-max", b"holdtime-max"),
 )

@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING
 
 from perfmodel.readers import files
 from perfmodel.readers.aggregates.perf_lock_rows import COUNTS, NAMES, TIMES, add_row
-from perfmodel.readers.reading import number, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, number
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -79,15 +76,10 @@ def parse(lines: Lines, reading: Reading) -> None:
                 reading.skip(number_, f"{reason}: {files.quote(line)}")
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "D", parse)
-
-
 READER = Reader(
     name="perf_lock_csv",
     what="`perf lock contention -x` or `perf lock report -x`",
     sniff=lambda start: bool(re.search(rb"^# output: (?:name|contended|acquired)\W", start, re.M)),
-    read=_read,
+    read=by_lines("perf_lock_csv", "D", parse),
     hints=(b"# output: ", b"rwsem:"),
 )

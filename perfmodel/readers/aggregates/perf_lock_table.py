@@ -14,13 +14,10 @@ from perfmodel.readers.aggregates.perf_lock_rows import (
     heading,
     nanoseconds,
 )  # fmt: skip
-from perfmodel.readers.reading import number, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, number
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -103,11 +100,6 @@ def parse(lines: Lines, reading: Reading) -> None:
                 reading.skip(number_, f"{reason}: {files.quote(line)}")
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "D", parse)
-
-
 def _sniff(start: bytes) -> bool:
     text = start.decode("utf-8", "replace")
     return any(_columns(line) is not None for line in text.splitlines())
@@ -117,6 +109,6 @@ READER = Reader(
     name="perf_lock",
     what="the table of `perf lock contention` or `perf lock report`",
     sniff=_sniff,
-    read=_read,
+    read=by_lines("perf_lock", "D", parse),
     hints=(b"total wait", b"max wait", b"avg wait", b"rwsem:"),
 )

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from perfmodel.readers import files
 from perfmodel.readers.counts.perf_events import add_counter
-from perfmodel.readers.reading import number, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, number
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -71,11 +68,6 @@ def parse(lines: Lines, reading: Reading) -> None:
             reading.skip(number_, reason)
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "F", parse)
-
-
 def _sniff(start: bytes) -> bool:
     lines = [x for x in start.decode("utf-8", "replace").splitlines() if x.strip()]
     return any(_match(x.rstrip()) for x in lines)
@@ -85,6 +77,6 @@ READER = Reader(
     name="perf_stat",
     what="`perf stat -x`",
     sniff=_sniff,
-    read=_read,
+    read=by_lines("perf_stat", "F", parse),
     hints=(b"<not supported>", b"<not counted>", b"100.00,"),
 )

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 from perfmodel.readers import files
 from perfmodel.readers.counts.perf_events import add_counter
 from perfmodel.readers.jsonfile import decode, real
-from perfmodel.readers.reading import plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, plain
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -56,17 +53,12 @@ def parse(lines: Lines, reading: Reading) -> None:
             reading.skip(number, reason)
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "F", parse)
-
-
 _SNIFF = re.compile(rb'^(?:\xef\xbb\xbf)?\{.*"counter-value" ?: ?"', re.M).search
 
 READER = Reader(
     name="perf_stat_json",
     what="JSON lines of `perf stat -j`",
     sniff=lambda start: bool(_SNIFF(start)),
-    read=_read,
+    read=by_lines("perf_stat_json", "F", parse),
     hints=(b'"counter-value"', b'"event-runtime"', b'"pcnt-running"'),
 )

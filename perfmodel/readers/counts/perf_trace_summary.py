@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from perfmodel.observations import Moments
 from perfmodel.readers import files, names
-from perfmodel.readers.reading import number, plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, number, plain
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["BIASED", "READER", "parse"]
@@ -74,15 +71,10 @@ def _add(
     return None
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "F", parse)
-
-
 READER = Reader(
     name="perf_trace_summary",
     what="summary of `perf trace -s`",
     sniff=lambda start: any(_COLUMNS(x) for x in start.splitlines()),
-    read=_read,
+    read=by_lines("perf_trace_summary", "F", parse),
     hints=(b"Summary of events", b"(msec)"),
 )

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 from perfmodel.observations import Moments
 from perfmodel.readers import files, names
 from perfmodel.readers.counts.perf_trace_summary import BIASED
-from perfmodel.readers.reading import plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, plain
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -66,15 +63,10 @@ def parse(lines: Lines, reading: Reading) -> None:
         reading.warn(BIASED)
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "F", parse)
-
-
 READER = Reader(
     name="strace_summary",
     what="table of `strace -c`",
     sniff=lambda start: any(_HEADING(x) for x in start.splitlines()),
-    read=_read,
+    read=by_lines("strace_summary", "F", parse),
     hints=(b"% time", b"usecs/call", b"errors syscall"),
 )

@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any
 from perfmodel.readers import files
 from perfmodel.readers.histograms.bpftrace_maps import Bins, Entry, Number, Stats, settle
 from perfmodel.readers.jsonfile import Pairs, decode
-from perfmodel.readers.reading import plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, plain
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -141,11 +138,6 @@ def parse(lines: Lines, reading: Reading) -> None:
     settle(entries, reading)
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "C", parse)
-
-
 _TYPED = re.compile(rb'^(?:\xef\xbb\xbf)?\{"type": ?"(?:%s)", ?"data": ?' % b"|".join(
     sorted(name.encode() for name in (*_KINDS, *_NOTES, "lost_events"))
 ), re.M).search  # fmt: skip
@@ -154,6 +146,6 @@ READER = Reader(
     name="bpftrace_json",
     what="JSON lines of `bpftrace -f json`",
     sniff=lambda start: bool(_TYPED(start)),
-    read=_read,
+    read=by_lines("bpftrace_json", "C", parse),
     hints=(b'{"type":', b'"data": {"@'),
 )

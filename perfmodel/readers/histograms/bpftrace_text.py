@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING
 
 from perfmodel.readers import files
 from perfmodel.readers.histograms.bpftrace_maps import Bins, Entry, Number, Stats, settle
-from perfmodel.readers.reading import plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, plain
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -175,11 +172,6 @@ def parse(lines: Lines, reading: Reading) -> None:
     settle(text.entries, reading)
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "C", parse)
-
-
 _MAP = re.compile(
     rb"^@\w*(?:\[.*\])?: ?(?:\s*\n[\[(](?:\.\.\.|-?\d+[KMGTPE]?)[,\])]|count \d+, average |-?\d+\s*$)",
     re.M,
@@ -189,6 +181,6 @@ READER = Reader(
     name="bpftrace",
     what="text that bpftrace prints of its maps",
     sniff=lambda start: bool(_MAP(start)),
-    read=_read,
+    read=by_lines("bpftrace", "C", parse),
     hints=(b"Attaching ", b"\n@", b"|@@", b"[1K, 2K)"),
 )

@@ -10,13 +10,10 @@ import re
 from typing import TYPE_CHECKING
 
 from perfmodel.readers import files, names
-from perfmodel.readers.reading import plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, plain
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -113,17 +110,12 @@ def parse(lines: Lines, reading: Reading) -> None:
     text.close()
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "C", parse)
-
-
 _SNIFF = re.compile(rb"^\s+(?:nsecs|usecs|msecs|secs)\s+: count\s+distribution\s*$", re.M).search
 
 READER = Reader(
     name="funclatency",
     what="histograms of bcc's funclatency",
     sniff=lambda start: bool(_SNIFF(start)),
-    read=_read,
+    read=by_lines("funclatency", "C", parse),
     hints=(b": count ", b" distribution\n"),
 )

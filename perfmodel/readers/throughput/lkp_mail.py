@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from perfmodel.errors import InputError
 from perfmodel.readers import files
-from perfmodel.readers.reading import plain, read_lines, unquoted
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, plain, unquoted
+from perfmodel.readers.registry import Reader
 from perfmodel.readers.throughput.lkp_metrics import Column, Value, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -210,11 +208,6 @@ def parse(lines: Lines, reading: Reading) -> None:
         )
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "E", parse)
-
-
 _SUBJECT = re.compile(rb"kernel test robot noticed|FYI, we noticed", re.I).search
 _TABLE = re.compile(rb"%stddev\s+%change\s+%stddev").search
 
@@ -225,6 +218,6 @@ READER = Reader(
         bool(_TABLE(start))
         or (bool(_SUBJECT(start)) and any(x in start for x in (b"regression", b"improvement")))
     ),
-    read=_read,
+    read=by_lines("lkp_mail", "E", parse),
     hints=(b"%stddev", b"%change", b"tbox_group"),
 )

@@ -11,13 +11,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from perfmodel.readers import files, names
-from perfmodel.readers.reading import moments, number, plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, moments, number, plain
+from perfmodel.readers.registry import Reader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -94,11 +91,6 @@ def _mapping(match: re.Match[bytes], line: int, reading: Reading) -> str | None:
     return None
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "E", parse)
-
-
 _SNIFF = re.compile(
     rb"^(?:\"mappings\s*$|\[lmbench|(?:Pagefaults on \S+|Protection fault|Simple \w+"
     rb"|Signal handler \w+|Process [\w+/. -]+): \d\S* microseconds)",
@@ -109,6 +101,6 @@ READER = Reader(
     name="lmbench",
     what="results of lmbench",
     sniff=lambda start: bool(_SNIFF(start)),
-    read=_read,
+    read=by_lines("lmbench", "E", parse),
     hints=(b" microseconds\n", b"Pagefaults", b'"mappings', b"Signal handler"),
 )

@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from perfmodel.readers import files, names
-from perfmodel.readers.reading import moments, number, plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, moments, number, plain
+from perfmodel.readers.registry import Reader
 from perfmodel.readers.throughput.rates import cost
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -139,11 +136,6 @@ def _simple(match: re.Match[bytes], line: int, run: _Run, reading: Reading) -> N
     _add("latency", found, line, run, reading)
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "E", parse)
-
-
 def _sniff(start: bytes) -> bool:
     lines = [x for x in start.splitlines() if x.strip()]
     if any(_RUNNING(x) for x in lines):
@@ -155,6 +147,6 @@ READER = Reader(
     name="perf_bench",
     what="output of `perf bench`",
     sniff=_sniff,
-    read=_read,
+    read=by_lines("perf_bench", "E", parse),
     hints=(b"# Running '", b"usecs/op", b"ops/sec", b"Total time:"),
 )

@@ -10,14 +10,11 @@ import re
 from typing import TYPE_CHECKING
 
 from perfmodel.readers import files
-from perfmodel.readers.reading import number, plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, number, plain
+from perfmodel.readers.registry import Reader
 from perfmodel.readers.throughput.stress_ng import add_bogo, add_metric, instances
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -112,17 +109,12 @@ def _metric(match: re.Match[str], line: int, reading: Reading) -> None:
         reading.skip(line, f"{plain(stressor)}: {reason}")
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "E", parse)
-
-
 _SNIFF = re.compile(rb"^(?:\S+ +)?stress-ng: +\w+: ", re.M).search
 
 READER = Reader(
     name="stress_ng",
     what="log of `stress-ng --metrics`",
     sniff=lambda start: bool(_SNIFF(start)),
-    read=_read,
+    read=by_lines("stress_ng", "E", parse),
     hints=(b"stress-ng:", b"bogo ops", b"metrc:", b"dispatching hogs"),
 )

@@ -16,14 +16,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from perfmodel.readers import files
-from perfmodel.readers.reading import number, plain, read_lines
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, number, plain
+from perfmodel.readers.registry import Reader
 from perfmodel.readers.throughput.stress_ng import add_bogo, add_metric, instances
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -123,17 +120,12 @@ def _close(item: _Stressor | None, reading: Reading) -> None:
             reading.skip(line, f"{item.name}: {reason}")
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "E", parse)
-
-
 _SNIFF = re.compile(rb"^metrics:\s*$|^\s+- stressor: |^\s+stress-ng-version: ", re.M).search
 
 READER = Reader(
     name="stress_ng_yaml",
     what="YAML of `stress-ng --yaml`",
     sniff=lambda start: bool(_SNIFF(start)),
-    read=_read,
+    read=by_lines("stress_ng_yaml", "E", parse),
     hints=(b"- stressor:", b"bogo-ops:", b"metrics:", b"stress-ng-version"),
 )

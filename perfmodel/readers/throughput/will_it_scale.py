@@ -10,14 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from perfmodel.readers import files
-from perfmodel.readers.reading import number, read_lines, unquoted
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, number, unquoted
+from perfmodel.readers.registry import Reader
 from perfmodel.readers.throughput.rates import cost, testcase_operation
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -93,15 +90,10 @@ def _row(line: bytes, number_: int, columns: list[str], test: str, reading: Read
         reading.used()
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "E", parse)
-
-
 READER = Reader(
     name="will_it_scale",
     what="CSV of will-it-scale's runtest.py",
     sniff=lambda start: any(_HEADING(unquoted(x)) for x in start.splitlines()),
-    read=_read,
+    read=by_lines("will_it_scale", "E", parse),
     hints=(b"tasks,", b"processes_idle", b"threads_idle", b",linear"),
 )

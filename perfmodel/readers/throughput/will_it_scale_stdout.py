@@ -13,14 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from perfmodel.readers import files, names
-from perfmodel.readers.reading import plain, read_lines, unquoted
-from perfmodel.readers.registry import Options, Reader
+from perfmodel.readers.reading import by_lines, plain, unquoted
+from perfmodel.readers.registry import Reader
 from perfmodel.readers.throughput.rates import cost, is_page_fault_test
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from perfmodel.observations import ObservationTable
     from perfmodel.readers.reading import Lines, Reading
 
 __all__ = ["READER", "parse"]
@@ -120,15 +117,10 @@ def _close(run: _Run, average: int | None, reading: Reading) -> None:
     reading.used(lines)
 
 
-def _read(path: Path, options: Options) -> ObservationTable:
-    del options
-    return read_lines(path, READER.name, "E", parse)
-
-
 READER = Reader(
     name="will_it_scale_stdout",
     what="output of a will-it-scale test program",
     sniff=lambda start: any(_SAMPLE(unquoted(x)) for x in start.splitlines()),
-    read=_read,
+    read=by_lines("will_it_scale_stdout", "E", parse),
     hints=(b"testcase:", b"warmup", b"measurement", b"average:"),
 )
