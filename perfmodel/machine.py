@@ -205,7 +205,8 @@ class Machine:
         for name, constant in self.constants.items():
             if name not in self.covariance_names and constant.log_sd:
                 drawn[name] = drawn[name] * np.exp(constant.log_sd * noise[:, place[name]])
-        return drawn
+        # A badly known constant must not leave what the equations take: no cache of half a page.
+        return {name: np.clip(values, *CONSTANTS[name].domain) for name, values in drawn.items()}
 
     @cached_property
     def _root(self) -> NDArray[np.float64]:

@@ -1,0 +1,212 @@
+"""The kernel experiment in blocks: the answer, a table of effects, the points, the races."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from perfmodel.experiment.compare import Score, score
+from perfmodel.experiment.configuration import CUTS
+from perfmodel.experiment.quantities import QUANTITIES
+from perfmodel.report.blocks import Block, Bullets, Cell, Column, Heading, Mark, Table, Text
+from perfmodel.report.numbers import number_text, share_text, time_text
+
+if TYPE_CHECKING:
+    from perfmodel.experiment.compare import Row
+    from perfmodel.experiment.quantities import Quantity
+    from perfmodel.experiment.recorded import RaceCount, Recorded
+
+__all__ = ["experiment_blocks", "experiment_json", "race_table", "summary_table"]
+
+_CHANGED = tuple(cut for cut in CUTS if cut != "none")
+
+#: Points shown of those whose sign was missed.
+_SHOWN = 12
+
+
+def experiment_blocks(found: Recorded, *, brief: bool = False, every: bool = False) -> list[Block]:
+    """Return the comparison of a prediction with what was measured.
+
+    Parameters
+    ----------
+    found : Recorded
+    brief : bool
+        Whether to leave out everything but the answer and the summary.
+    every : bool
+        Whether to list every point and quantity; else the signs that were missed.
+    """
+    blocks: list[Block] = [answer(found), summary_table(found)]
+    if brief:
+        return blocks
+    missed = [r for r in found.rows if r.hit is False]
+    rows = [r for r in found.rows if r.cut != "none"] if every else missed[:_SHOWN]
+    if rows:
+        blocks.append(_points(rows, "Every point" if every else (
+            f"Signs that were missed, {len(rows)} of {len(missed)} (--all lists every point)"
+        )))  # fmt: skip
+    if found.races:
+        blocks.append(race_table(found.races))
+    blocks += [
+        Heading("Where it comes from", 3),
+        Bullets([
+            f"Everything measured here is {found.evidence}.",
+            f"Predicted {found.prediction.written}, from "
+            + ", ".join(f"{p.name} (sha256 {p.sha256[:12]})" for p in found.prediction.profiles)
+            + f"; the file's sha256 begins {found.prediction.sha256[:12]}.",
+            f"Measured after it: boots of {', '.join(sorted({s.boot for s in found.slices}))}.",
+        ]),
+    ]  # fmt: skip
+    return blocks
+
+
+def answer(found: Recorded) -> Text:
+    """Return the outcome in a sentence."""
+    effects = [r for r in found.rows if r.cut != "none"]
+    alone = score(r for r in effects if not _crowded(r, found))
+    all_of_them = score(effects)
+    return Text(
+        f"Emulated: of {all_of_them.significant} effects of a cut beyond their own noise the models"
+        f" foretold the sign of {all_of_them.right}; where each vCPU has a CPU of the host, of"
+        f" {alone.significant} the sign of {alone.right}, and a ratio to"
+        f" {_factor(alone.effect_error)} in the median."
+    )
+
+
+def _crowded(row: Row, found: Recorded) -> bool:
+    """Whether more threads run than the host has CPUs for their vCPUs."""
+    return row.configuration.faulters + 1 > int(found.laboratory["host"]["cpus"])
+
+
+def _factor(value: float) -> str:
+    return f"{100 * (value - 1):.0f} %" if value < 2 else f"a factor of {value:.1f}"
+
+
+def summary_table(found: Recorded) -> Table:
+    """Return how each quantity came out under each cut."""
+    columns = [
+        Column("effect on"), Column("cut"), Column("points", True), Column("beyond noise", True),
+        Column("sign right", True), Column("off by (median)", True), Column("in interval", True),
+        Column("boots differ by", True),
+    ]  # fmt: skip
+    rows: list[list[Cell]] = []
+    for name, quantity in QUANTITIES.items():
+        for cut in _CHANGED:
+            some = [
+                r for r in found.rows
+                if r.cut == cut and r.predicted.quantity == name and not _crowded(r, found)
+            ]  # fmt: skip
+            if some:
+                rows.append([_title(quantity), cut, *_cells(score(some))])
+    crowded = [r for r in found.rows if r.cut != "none" and _crowded(r, found)]
+    if crowded:
+        rows.append(["all, more threads than CPUs", "all", *_cells(score(crowded))])
+    return Table(
+        columns, rows,
+        "Effect of each cut against none, paired within a boot. Beyond noise: further from no effect"
+        " than 90 % of its own scatter; off by: predicted over measured effect, of the values where"
+        " the effect is a difference; in interval: predicted 90 % interval and measured effect with"
+        " its noise meet; boots differ by: of the values, median",
+    )  # fmt: skip
+
+
+def _title(quantity: Quantity) -> str:
+    return {"call": "call time", "wait": "fault wait, mean", "blocked": "blocked share",
+            "faults": "faults a second", "lost": "thread time a call"}.get(
+        quantity.name, f"fault {quantity.name}"
+    )  # fmt: skip
+
+
+def _cells(found: Score) -> list[Cell]:
+    error = found.effect_error if math.isfinite(found.effect_error) else found.value_error
+    right: Cell = "-"
+    if found.significant:
+        tone = "plain" if found.right >= 0.8 * found.significant else "bad"
+        right = Mark(str(found.right), tone)  # type: ignore[arg-type]
+    return [
+        str(found.rows), str(found.significant), right,
+        _factor(error) if math.isfinite(error) else "-", share_text(found.covered),
+        share_text(found.boot_spread) if math.isfinite(found.boot_spread) else "-",
+    ]  # fmt: skip
+
+
+def _value(quantity: Quantity, value: float) -> str:
+    if quantity.unit == "ns":
+        return time_text(value)
+    return share_text(value) if quantity.unit == "1" else f"{number_text(value / 1e3)} k/s"
+
+
+def _effect(quantity: Quantity, value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    if quantity.relative:
+        return f"x{number_text(value, 2)}"
+    if quantity.unit == "ns":
+        return f"{'+' if value > 0 else ''}{time_text(value, 2)}"
+    return f"{100 * value:+.2g} pp"
+
+
+def _points(rows: Iterable[Row], caption: str) -> Table:
+    columns = [
+        Column("point", wrap=True), Column("cut"), Column("quantity"), Column("measured", True),
+        Column("predicted", True), Column("effect", True), Column("predicted [90 %]"),
+    ]  # fmt: skip
+    cells: list[list[Cell]] = []
+    for r in rows:
+        p, q = r.predicted, r.quantity
+        within = f"{_effect(q, p.effect_low)} to {_effect(q, p.effect_high)}"
+        mark: Any = "bad" if r.hit is False else "dim" if r.hit is None else "plain"
+        cells.append([
+            r.configuration.name, r.cut, _title(q), _value(q, r.measured), _value(q, p.value),
+            Mark(_effect(q, r.effect), mark), f"{_effect(q, p.effect)} [{within}]",
+        ])  # fmt: skip
+    return Table(columns, cells, f"{caption}; effects against no cut, dim within their own noise")
+
+
+def race_table(races: Sequence[RaceCount]) -> Table:
+    """Return what became of the races."""
+    columns = [
+        Column("race"), Column("cut"), Column("rules of 6.1"), Column("rounds", True),
+        Column("met", True), Column("lost a store", True),
+    ]  # fmt: skip
+    order = list(CUTS)
+    rows: list[list[Cell]] = [
+        [r.name, r.cut, f"without {r.rule}" if r.rule else "all", str(r.rounds), str(r.met),
+         Mark(str(r.reproduced), "bad" if r.reproduced else "plain")]
+        for r in sorted(races, key=lambda r: (r.name, r.rule, order.index(r.cut)))
+    ]  # fmt: skip
+    return Table(
+        columns, rows,
+        "Races tried on the cut kernel (emulated); met: rounds in which the second actor did its part"
+        " within the call, the others could not have shown anything",
+    )  # fmt: skip
+
+
+def experiment_json(found: Recorded) -> dict[str, Any]:
+    """Return everything as JSON-ready values; what is unknown is None."""
+
+    def known(value: float) -> float | None:
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+
+    rows = []
+    for r in found.rows:
+        p = r.predicted
+        numbers = {
+            "measured": r.measured, "measured_none": r.measured_none, "effect": r.effect,
+            "error": r.error, "boot_spread": r.boot_spread, "predicted": p.value, "low": p.low,
+            "high": p.high, "predicted_effect": p.effect, "effect_low": p.effect_low,
+            "effect_high": p.effect_high,
+        }  # fmt: skip
+        rows.append(
+            {"point": r.configuration.name, "cut": r.cut, "quantity": p.quantity,
+             "unit": r.quantity.unit, "pairs": r.pairs, "boots": r.boots, "solver": p.solver,
+             "hit": r.hit} | {n: known(v) for n, v in numbers.items()}
+        )  # fmt: skip
+    return {
+        "schema": "perfmodel.experiment/1", "evidence": found.evidence,
+        "prediction": {"file": found.prediction.file, "sha256": found.prediction.sha256,
+                       "written": found.prediction.written},
+        "boots": sorted({s.boot for s in found.slices}), "rows": rows,
+        "races": [{n: getattr(r, n) for n in ("name", "cut", "rule", "rounds", "met", "reproduced")}
+                  for r in found.races],
+    }  # fmt: skip
