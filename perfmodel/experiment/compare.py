@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from perfmodel.experiment.quantities import QUANTITIES, Quantity
+from perfmodel.results import LEVEL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Row", "Score", "compare", "score"]
 
-#: Two-sided 90 % quantile of the normal law: an effect beyond it is beyond its noise.
-_Z = 1.6448536269514722
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +72,17 @@ class Row:
         return 1.0 if self.quantity.relative else 0.0
 
     @property
+    def noise(self) -> float:
+        """Half width of the 90 % interval of the measured effect; infinite for one pair."""
+        if self.pairs < 2:
+            return math.inf
+        # Few pairs know their own scatter badly: Student's law, not the normal one.
+        return float(student.ppf((1 + LEVEL) / 2, self.pairs - 1)) * self.error
+
+    @property
     def significant(self) -> bool:
-        """Whether the measured effect is beyond its own noise (90 %)."""
-        return abs(self.effect - self.neutral) > _Z * self.error
+        """Whether the measured effect is beyond its own noise."""
+        return abs(self.effect - self.neutral) > self.noise
 
     @property
     def hit(self) -> bool | None:
@@ -99,7 +107,7 @@ class Row:
         p = self.predicted
         if not math.isfinite(p.effect_low):
             return None
-        reach = _Z * self.error if math.isfinite(self.error) else 0.0
+        reach = self.noise if math.isfinite(self.noise) else 0.0
         return bool(p.effect_low - reach <= self.effect <= p.effect_high + reach)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -122,7 +121,7 @@ def write_prediction(
         "schema": SCHEMA, "evidence": "emulated", "written": written or now, "level": LEVEL,
         "profiles": [
             {"vcpus": n, "name": m.name, "sha256": m.sha256, "wake_latency": m.value("wake_latency"),
-             "fitted_to": {Path(i.file).name: i.sha256 for i in m.inputs}}
+             "fitted_to": {"/".join(Path(i.file).parts[-2:]): i.sha256 for i in m.inputs}}
             for n, m in machines.items()
         ],
         "points": [asdict(p) for p in points],
@@ -135,7 +134,7 @@ def write_prediction(
     part = path.with_name(f".{path.name}.part")
     text = msgspec.json.format(msgspec.json.encode(document), indent=1)
     part.write_bytes(text + b"\n")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _plain(value: float) -> float | None:

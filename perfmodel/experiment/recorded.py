@@ -77,8 +77,8 @@ class Recorded:
         """What every number of it is, for captions."""
         lab = self.laboratory
         return (
-            f"emulated ({lab['accelerator']}, {lab['qemu']}, Linux {lab['kernel_source']} with a cut,"
-            f" on {lab['host']['cpus']} CPUs {lab['host']['cpu']})"
+            f"emulated ({lab['accelerator']} of QEMU {lab['qemu']} on {lab['host']['cpus']} CPUs,"
+            " Linux 6.1 with a cut)"
         )
 
 
