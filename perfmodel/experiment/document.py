@@ -37,7 +37,7 @@ class Profile(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     wake_latency : float, ns
         Half of it separates blocked faults from others, in what is measured.
     fitted_to : dict of str to str
-        Files and their SHA-256.
+        Files, numbered as those of several boots have the same names, and their SHA-256.
     """
 
     vcpus: Annotated[int, msgspec.Meta(ge=1)]
@@ -121,7 +121,7 @@ def write_prediction(
         "schema": SCHEMA, "evidence": "emulated", "written": written or now, "level": LEVEL,
         "profiles": [
             {"vcpus": n, "name": m.name, "sha256": m.sha256, "wake_latency": m.value("wake_latency"),
-             "fitted_to": {"/".join(Path(i.file).parts[-2:]): i.sha256 for i in m.inputs}}
+             "fitted_to": {f"{place}: {i.file}": i.sha256 for place, i in enumerate(m.inputs, 1)}}
             for n, m in machines.items()
         ],
         "points": [asdict(p) for p in points],
