@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Row", "Score", "compare", "score"]
 
 
-
 @dataclass(frozen=True, eq=False)
 class Row:
     """One quantity of one point under one cut, predicted and measured.
@@ -90,6 +89,11 @@ class Row:
         if not self.significant or not math.isfinite(self.predicted.effect):
             return None
         return (self.effect > self.neutral) == (self.predicted.effect > self.neutral)
+
+    @property
+    def helped(self) -> bool:
+        """Whether the measured effect is one that a person would want."""
+        return (self.effect > self.neutral) == self.quantity.more_is_better
 
     @property
     def ratio(self) -> float:
@@ -176,6 +180,8 @@ class Score:
     ----------
     rows, significant, right : int
         Of the significant measured effects `right` had the sign foretold.
+    by_guess : int
+        How many would be right by saying that a cut always helps.
     effect_error : float
         Median of the factor by which a predicted ratio is off; NaN for differences.
     value_error : float
@@ -189,6 +195,7 @@ class Score:
     rows: int
     significant: int
     right: int
+    by_guess: int
     effect_error: float
     value_error: float
     covered: float
@@ -198,10 +205,11 @@ class Score:
 def score(rows: Iterable[Row]) -> Score:
     """Return how well the effects of some rows were foretold."""
     rows = list(rows)
-    hits = [r.hit for r in rows if r.hit is not None]
+    clear = [r for r in rows if r.hit is not None]
     covered = [r.covered for r in rows if r.covered is not None]
     return Score(
-        rows=len(rows), significant=len(hits), right=sum(hits),
+        rows=len(rows), significant=len(clear), right=sum(bool(r.hit) for r in clear),
+        by_guess=sum(r.helped for r in clear),
         effect_error=_factor([r.effect_ratio for r in rows if r.quantity.relative]),
         value_error=_factor([r.ratio for r in rows]),
         covered=float(np.mean(covered)) if covered else math.nan,

@@ -43,6 +43,8 @@ class Slice:
         By name of `perfmodel.experiment.quantities`; NaN where too few faults met a call.
     faults, calls : int
         How many there were.
+    idle : float, ns
+        Median latency of the faults that met no call.
     """
 
     configuration: Configuration
@@ -52,6 +54,7 @@ class Slice:
     values: Mapping[str, float]
     faults: int
     calls: int
+    idle: float = float("nan")
 
 
 def laboratory(table: ObservationTable, group: Group) -> Mapping[str, Any]:
@@ -129,7 +132,10 @@ def _slice(
     if sum(g.total for g in during) >= _FEWEST:
         met = joined(during)
         quantile = {name: met.quantile(float(name[1:]) / 100) for name in quantile}
-    lasting = joined(calls).mean
+    # A caller that was off its CPU in every call has none to show.
+    lost = float("nan")
+    if number_of_calls:
+        lost = joined(calls).mean + wait * everything.total / number_of_calls
     return Slice(
         configuration=point, cut=cut, boot=boot, round=number,
         values={
@@ -137,9 +143,9 @@ def _slice(
             "wait": wait, **quantile,
             "blocked": float(everything.count[everything.middle > limit].sum() / everything.total),
             "faults": everything.total / seconds,
-            "lost": lasting + wait * everything.total / number_of_calls,
+            "lost": lost,
         },
-        faults=everything.total, calls=number_of_calls,
+        faults=everything.total, calls=number_of_calls, idle=undisturbed.median,
     )  # fmt: skip
 
 

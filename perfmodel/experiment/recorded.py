@@ -88,9 +88,10 @@ def load_experiment(folder: Path, runs: Sequence[Path] | None = None) -> Recorde
     Parameters
     ----------
     folder : Path
-        Holds ``prediction.json`` and, in ``run-*``, what `perfmodel measure --kernel-lab` wrote.
+        Holds ``prediction.json`` and, in ``run-*`` and ``races-*``, what `perfmodel measure
+        --kernel-lab` wrote.
     runs : sequence of Path, optional
-        Folders of runs; default those.
+        Folders of runs and races; default those.
 
     Raises
     ------
@@ -113,7 +114,8 @@ def load_experiment(folder: Path, runs: Sequence[Path] | None = None) -> Recorde
     if not rows:
         raise InputError("the runs hold none of the points that were predicted", file=folder)
     first = next(iter(table.machines.values()))["machine"]["laboratory"]
-    races = race_counts([p for run in chosen for p in [run / "races.json"] if p.is_file()])
+    raced = chosen if runs is not None else [*chosen, *sorted(folder.glob("races-*"))]
+    races = race_counts([p for run in raced for p in [run / "races.json"] if p.is_file()])
     return Recorded(folder, prediction, tuple(found), tuple(rows), tuple(races), first)
 
 

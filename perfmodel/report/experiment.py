@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from perfmodel.experiment.quantities import Quantity
     from perfmodel.experiment.recorded import RaceCount, Recorded
 
-__all__ = ["experiment_blocks", "experiment_json", "race_table", "summary_table"]
+__all__ = [
+    "answer", "experiment_blocks", "experiment_json", "point_table", "race_table", "summary_table",
+]  # fmt: skip
 
 _CHANGED = tuple(cut for cut in CUTS if cut != "none")
 
@@ -67,8 +69,9 @@ def answer(found: Recorded) -> Text:
     all_of_them = score(effects)
     return Text(
         f"Emulated: of {all_of_them.significant} effects of a cut beyond their own noise the models"
-        f" foretold the sign of {all_of_them.right}; where each vCPU has a CPU of the host, of"
-        f" {alone.significant} the sign of {alone.right}, and a ratio to"
+        f" foretold the sign of {all_of_them.right} (saying that a cut always helps is right in"
+        f" {all_of_them.by_guess}); where each vCPU has a CPU of the host, of {alone.significant} the"
+        f" sign of {alone.right} (always helps: {alone.by_guess}), and a ratio to"
         f" {_factor(alone.effect_error)} in the median."
     )
 
@@ -144,6 +147,22 @@ def _effect(quantity: Quantity, value: float) -> str:
     if quantity.unit == "ns":
         return f"{'+' if value > 0 else ''}{time_text(value, 2)}"
     return f"{100 * value:+.2g} pp"
+
+
+def point_table(found: Recorded, **which: Any) -> Table:
+    """Return every quantity of the points with some properties, under each cut.
+
+    Parameters
+    ----------
+    found : Recorded
+    **which
+        Properties of `perfmodel.experiment.Configuration`, for instance ``pages=4096``.
+    """
+    some = [
+        r for r in found.rows
+        if r.cut != "none" and all(getattr(r.configuration, n) == v for n, v in which.items())
+    ]  # fmt: skip
+    return _points(some, f"{len({r.configuration for r in some})} point(s)")
 
 
 def _points(rows: Iterable[Row], caption: str) -> Table:

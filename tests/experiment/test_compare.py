@@ -23,7 +23,10 @@ def measured(make: Make, pairs: list[tuple[float, float]], name: str = "call") -
     found = []
     for number, (none, cut) in enumerate(pairs):
         boot = f"boot {number % 2}"
-        found += [make("none", boot, number, **{name: none}), make("k0", boot, number, **{name: cut})]
+        found += [
+            make("none", boot, number, **{name: none}),
+            make("k0", boot, number, **{name: cut}),
+        ]
     return found
 
 
@@ -40,7 +43,9 @@ def test_an_effect_is_the_median_of_the_pairs(point: Configuration, make_slice: 
     assert row.effect_ratio == pytest.approx(1.0, rel=0.01)
 
 
-def test_a_wrong_sign_is_a_miss_and_noise_is_neither(point: Configuration, make_slice: Make) -> None:
+def test_a_wrong_sign_is_a_miss_and_noise_is_neither(
+    point: Configuration, make_slice: Make
+) -> None:
     some = measured(make_slice, [(100, 50), (100, 51), (100, 49)])
     (row,) = compare([forecast(point, "call", 1.3)], some)
     assert row.hit is False
@@ -80,6 +85,8 @@ def test_scores_count_signs_and_sizes(point: Configuration, make_slice: Make) ->
     ]
     found = score(rows)
     assert (found.rows, found.significant, found.right) == (2, 2, 1)
+    # Both calls became shorter, as whoever always says so would have it.
+    assert found.by_guess == 2
     # One is off by 2, the other by 4.
     assert found.effect_error == pytest.approx(math.sqrt(8), rel=0.03)
     assert found.covered == 0.0

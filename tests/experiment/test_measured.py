@@ -45,6 +45,7 @@ def test_a_slice_has_the_numbers_of_its_records() -> None:
     )  # fmt: skip
     assert (one.cut, one.round, one.faults, one.calls) == ("k0", 1, 100, 8)
     assert one.boot == "2026-11-26 boot 1"
+    assert one.idle == pytest.approx(1000.0)
     v = one.values
     assert v["call"] == pytest.approx(40_000.0)
     # Ten of a hundred waited for 30 us.
@@ -73,9 +74,14 @@ def test_other_callers_and_guests_that_were_not_predicted_are_left_alone() -> No
 
 @pytest.mark.parametrize(
     ("made", "said"),
-    [({"debug": True}, "checks its locks"), ({"lab": False}, "not measured in the kernel laboratory")],
+    [
+        ({"debug": True}, "checks its locks"),
+        ({"lab": False}, "not measured in the kernel laboratory"),
+    ],
 )
-def test_what_is_no_measurement_of_the_laboratory_is_refused(made: dict[str, bool], said: str) -> None:
+def test_what_is_no_measurement_of_the_laboratory_is_refused(
+    made: dict[str, bool], said: str
+) -> None:
     with pytest.raises(InputError, match=said):
         slices(table(group("idle", [1000.0] * 30), **made), {2: WAKE})
 
@@ -88,3 +94,11 @@ def test_undisturbed_faults_are_taken_from_slices_without_a_cut(point: Any) -> N
     assert idle_law(some, point) == pytest.approx(np.full(200, 1000.0))
     with pytest.raises(InputError, match="no fault without a call"):
         idle_law(table(group("idle", [9000.0] * 50)), point)
+
+
+def test_a_caller_that_never_had_its_cpu_leaves_the_rest_known() -> None:
+    (one,) = slices(table(group("idle", [1000.0] * 30), group("disturbed", [9e6] * 30)), {2: WAKE})
+    assert one.calls == 0
+    assert np.isnan(one.values["call"])
+    assert np.isnan(one.values["lost"])
+    assert one.values["blocked"] == pytest.approx(0.5)
