@@ -7,17 +7,18 @@ MACHINE := xeon-vm-6.18
 DATA    := calibration/data/$(MACHINE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test measure figures lab lint bench certify refresh kernel-lab lock clean
+.PHONY: help demo test measure figures write-up lab lint bench certify refresh kernel-lab lock clean
 
 help:
 	@echo "make demo     calibrate from the recorded run, print the verdict, write figures and a report"
 	@echo "make test     install the test extra and run the tests"
 	@echo "make measure  measure this machine (two minutes, best on an idle machine; root for the trace)"
 	@echo "make figures  draw the figures into $(OUT)/figures"
+	@echo "make write-up the design note into $(OUT)/write-up: Markdown, HTML, LaTeX, PDF where LaTeX is installed"
 	@echo "make lab      open the notebooks in JupyterLab"
 	@echo "make lint     ruff, mypy"
 	@echo "make bench    speed against named peers, as ratios"
-	@echo "make kernel-lab  a 6.1 kernel whose mprotect can downgrade, in a QEMU guest (Debian, root)"
+	@echo "make kernel-lab  predict a 6.1 kernel that downgrades, then run it in a QEMU guest (Debian, root)"
 	@echo "make clean    remove what the other targets wrote"
 
 $(VENV)/made:
@@ -57,7 +58,11 @@ measure: $(VENV)/installed
 
 figures: $(VENV)/installed-simulate
 	@mkdir -p $(OUT)
-	$(BIN)/perfmodel figures --machine $(MACHINE) --data $(DATA)/run-1.json -o $(OUT)/figures
+	$(BIN)/perfmodel figures --machine $(MACHINE) -o $(OUT)/figures
+
+write-up: $(VENV)/installed-simulate $(VENV)/installed-published
+	@mkdir -p $(OUT)
+	$(BIN)/perfmodel write-up --machine $(MACHINE) --force -o $(OUT)/write-up
 
 lab: $(VENV)/installed-notebook
 	$(BIN)/jupyter lab notebooks
@@ -67,17 +72,28 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Speed, as ratios in one run against a named peer.
-bench: $(VENV)/installed-dev
-	$(BIN)/python calibration/benchmarks/simulation.py
-	$(BIN)/python calibration/benchmarks/sweep.py
-	$(BIN)/python calibration/benchmarks/readers.py
-	$(BIN)/python calibration/benchmarks/page.py
+# LINE needs an older pandas than the rest: an environment of its own.
+$(VENV)/line/made: $(VENV)/made
+	$(PYTHON) -m venv $(VENV)/line
+	$(VENV)/line/bin/python -m pip install --quiet --disable-pip-version-check line-solver==3.0.8.0
+	@touch $@
 
-# A QEMU guest with a 6.1 kernel whose mprotect can downgrade: build, boot, measure under each cut.
-kernel-lab: $(VENV)/installed
-	@mkdir -p $(OUT)
-	$(BIN)/perfmodel measure --kernel-lab -o $(OUT)/kernel-lab
+# Speed, as ratios in one run against named peers; tables and figure beside the benches.
+bench: $(VENV)/installed-dev $(VENV)/line/made
+	$(BIN)/python calibration/benchmarks/run.py --line $(VENV)/line/bin/python
+	$(BIN)/python calibration/benchmarks/sweep.py
+	$(BIN)/python calibration/benchmarks/explorer.py
+
+# The whole experiment: a 6.1 kernel whose mprotect can downgrade is built and booted in a QEMU guest, predicted
+# from boots without any cut, then measured under each.
+kernel-lab: $(VENV)/installed-simulate
+	@mkdir -p $(OUT)/kernel-lab
+	$(BIN)/perfmodel measure --kernel-lab --cut none --group stock --group calls --group faults --group trace \
+	    -o $(OUT)/kernel-lab/stock-1
+	$(BIN)/perfmodel experiment predict $(OUT)/kernel-lab/stock-1 -o $(OUT)/kernel-lab/prediction.json
+	$(BIN)/perfmodel measure --kernel-lab --group calls --group faults --group races --seed 2 \
+	    -o $(OUT)/kernel-lab/run-1
+	$(BIN)/perfmodel experiment compare $(OUT)/kernel-lab
 
 # The grid that holds the three solvers together, and the map of the closed forms' errors: two minutes.
 certify: $(VENV)/installed-simulate

@@ -1,4 +1,4 @@
-"""Make anew whatever rests on the recorded runs: the shipped profile, the README's figures and output.
+"""Make anew whatever rests on the recorded runs: the shipped profile, figures, gallery, the README's output.
 
     python calibration/refresh.py            # profile, figures, README, the page of failures
     python calibration/refresh.py --page     # the page of failures and its figures alone
@@ -20,8 +20,10 @@ import tempfile
 from pathlib import Path
 
 import composites
+import gallery
 import pandas as pd
 
+from perfmodel.experiment import recorded
 from perfmodel.figures import FAILURES, textbook_rule
 from perfmodel.fit.natural import natural_experiment
 from perfmodel.machine import Machine
@@ -30,7 +32,9 @@ from perfmodel.presets import PRESETS
 from perfmodel.readers import read
 from perfmodel.readers.bench_json import companion_trace
 from perfmodel.report.claims import claims_markdown
+from perfmodel.report.experiment import answer, effect_table, race_table, summary_table
 from perfmodel.report.failures import rules_markdown, spread_markdown
+from perfmodel.report.markdown import to_markdown
 from perfmodel.report.numbers import (
     error_text,
     gain_text,
@@ -78,13 +82,13 @@ def _draw(*only: str) -> None:
     PICTURES.mkdir(exist_ok=True)
     chosen = [word for name in only for word in ("--only", name)]
     with tempfile.TemporaryDirectory() as folder:
-        _perfmodel("figures", "--machine", NAME, "--data", str(RUNS / "run-2.json"),
-                   "--data", str(RUNS / "run-2.json.trace.txt.gz"), "--format", "png",
-                   "-o", folder, *chosen)  # fmt: skip
+        _perfmodel("figures", "--machine", NAME, "--format", "png", "-o", folder, *chosen)
         for picture in sorted(Path(folder).glob("*.png")):
             shutil.copy(picture, PICTURES / picture.name)
         captions = {p.stem: caption(p) for p in Path(folder).glob("*.png")}
     PAGE.write_text(_page(PAGE.read_text(), captions))
+    known = gallery.captions_of(gallery.PAGE.read_text()) if gallery.PAGE.is_file() else {}
+    gallery.PAGE.write_text(gallery.page(known | captions))
 
 
 def _section(text: str, name: str, content: str) -> str:
@@ -207,6 +211,14 @@ def _guards() -> str:
                          "64 MiB, 32 threads: it costs", "net gain a call [90 %]"])  # fmt: skip
 
 
+def _experiment() -> str:
+    found = recorded()
+    table = to_markdown([effect_table(found, 2)]).strip()
+    details = f"<details>\n<summary>Every point of the guests of 2 vCPUs</summary>\n\n{table}\n\n</details>"
+    shown = [answer(found), summary_table(found), race_table(found.races)]
+    return f"{to_markdown(shown).strip()}\n\n{details}"
+
+
 def _filled(text: str) -> str:
     """Return the README with every output and generated table made anew."""
 
@@ -220,6 +232,7 @@ def _filled(text: str) -> str:
         ("validation", _validation),
         ("natural", _natural),
         ("guards", _guards),
+        ("experiment", _experiment),
     ):
         text = _section(text, name, make())
     return text

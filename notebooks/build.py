@@ -1,13 +1,15 @@
 """Run the notebooks and write them back: the one rule for what of them is kept in git.
 
-``python notebooks/build.py`` executes every notebook beside this file in a clean kernel and keeps
+``python notebooks/build.py`` executes every notebook beside this file in a clean kernel,
+``python notebooks/build.py 02 08`` those whose names begin so, and keeps
 
-* printed text, HTML tables and pictures, so that the notebook can be read on a code host;
-* of a widget its picture alone: the live view is made when the notebook is run;
+* printed text, HTML tables, formulas and pictures, so that the notebook can be read on a code host;
+* of a widget its picture or table alone: the live view is made when the notebook is run;
 * cell ids derived from the cell's text, and no times, so that a second run changes nothing.
 
-``--check`` writes nothing and exits with status 1 where a notebook differs in more than pictures
-and the last digits of numbers.
+A notebook that fails is told with its error, is left as it was, and the exit status is 1. ``--check``
+writes nothing and exits with status 1 where a notebook differs in more than pictures and the last
+digits of numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import hashlib
 import os
 import re
 import sys
+import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +29,8 @@ import nbformat
 
 FOLDER = Path(__file__).resolve().parent
 
-#: Kept of an output, in this order of preference for a reader without widgets.
-KEPT = ("text/plain", "text/html", "text/markdown", "image/png")
+#: Kept of an output.
+KEPT = ("text/plain", "text/latex", "text/html", "text/markdown", "image/png")
 
 #: Relative difference below which two numbers in the texts count as the same.
 TOLERANCE = 0.02
@@ -89,7 +93,7 @@ def _kept(output: Any) -> Any:
     if output.output_type in ("stream", "error"):
         return output
     output["data"] = {kind: output.data[kind] for kind in KEPT if kind in output.data}
-    if {"text/html", "image/png"} & set(output.data):
+    if set(output.data) - {"text/plain"}:
         # "<IPython.core.display.HTML object>" tells nobody anything.
         output.data.pop("text/plain", None)
     output["metadata"] = {}
@@ -127,22 +131,58 @@ def differences(committed: Any, fresh: Any) -> list[str]:
     return [f"kept:\n{a}\nnow:\n{b}" for a, b in zip(old, new, strict=True) if not same(a, b)]
 
 
-def main() -> int:
+def chosen(names: Sequence[str]) -> list[Path]:
+    """Return the notebooks whose names begin with one of some words; without a word, all.
+
+    Raises
+    ------
+    ValueError
+        If no notebook's name begins with a word.
+    """
+    found = sorted(FOLDER.glob("*.ipynb"))
+    if not names:
+        return found
+    for name in names:
+        if not any(path.name.startswith(name) for path in found):
+            have = ", ".join(path.stem for path in found)
+            raise ValueError(f"no notebook's name begins with {name!r}; there are {have}")
+    return [path for path in found if path.name.startswith(tuple(names))]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
+    from nbclient.exceptions import CellExecutionError
+
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="how a notebook's name begins: 02")
     parser.add_argument("--check", action="store_true", help="write nothing, tell what differs")
+    given = parser.parse_args(arguments)
+    try:
+        paths = chosen(given.names)
+    except ValueError as error:
+        parser.error(str(error))
     status = 0
-    check = parser.parse_args().check
-    for path in sorted(FOLDER.glob("*.ipynb")):
+    for path in paths:
         kept = nbformat.read(path, as_version=4)
-        fresh = normalise(execute(nbformat.read(path, as_version=4)))
-        if check:
-            for text in differences(kept, fresh):
-                status = 1
-                sys.stdout.write(f"{path.name}: {text}\n")
-        else:
-            path.write_text(nbformat.writes(fresh, indent=1) + "\n", encoding="utf-8")
-            sys.stdout.write(f"{path.name}: written\n")
+        begun = time.monotonic()
+        try:
+            fresh = normalise(execute(nbformat.read(path, as_version=4)))
+        except CellExecutionError as error:
+            status = 1
+            sys.stdout.write(f"{path.name}: failed, left as it was\n{error}\n")
+            continue
+        took = time.monotonic() - begun
+        if given.check:
+            told = differences(kept, fresh)
+            status |= bool(told)
+            sys.stdout.writelines(f"{path.name}: {text}\n" for text in told)
+            continue
+        text = nbformat.writes(fresh, indent=1) + "\n"
+        same_as_before = path.read_text(encoding="utf-8") == text
+        if not same_as_before:
+            path.write_text(text, encoding="utf-8")
+        outcome = "unchanged" if same_as_before else "written"
+        sys.stdout.write(f"{path.name}: {outcome}, {took:.0f} s\n")
     return status
 
 

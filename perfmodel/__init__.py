@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from perfmodel.breakeven import BreakEven, break_even
     from perfmodel.errors import InputError, ModelWarning, PerfmodelError
     from perfmodel.fit import Calibration, calibrate
+    from perfmodel.fleet import Comparison, calibrate_fleet, compare
     from perfmodel.kernel import Kernel
     from perfmodel.machine import Machine
     from perfmodel.prediction import Prediction, predict
@@ -31,14 +32,15 @@ _HOME = {
     "Prediction": "prediction", "predict": "prediction", "read": "readers", "Call": "scenario",
     "Faults": "scenario", "Policy": "scenario", "Scenario": "scenario", "Writers": "scenario",
     "Verdict": "verdict", "elasticities": "sensitivity", "sobol": "sensitivity",
-    "explore": "widgets", "sweep": "sweeping",
+    "explore": "widgets", "sweep": "sweeping", "compare": "fleet", "Comparison": "fleet",
+    "calibrate_fleet": "fleet",
 }  # fmt: skip
 
 __all__ = [  # noqa: RUF022  (in the order a user meets them)
     "Machine", "Kernel", "Scenario", "Call", "Faults", "Writers", "Policy",
     "predict", "Prediction", "Verdict", "break_even", "BreakEven",
-    "elasticities", "sobol", "sweep",
-    "read", "calibrate", "Calibration", "explore",
+    "elasticities", "sobol", "sweep", "compare", "Comparison",
+    "read", "calibrate", "Calibration", "calibrate_fleet", "explore",
     "PerfmodelError", "InputError", "ModelWarning", "__version__",
 ]  # fmt: skip
 

@@ -24,13 +24,21 @@ if TYPE_CHECKING:
     from perfmodel.equations.guard import Guard
     from perfmodel.rwlock.lock import Answer
 
-__all__ = ["GUARDED", "Variant", "guard_time", "guarded_hold", "variants", "wp_share_limit"]
+__all__ = [
+    "GUARDED",
+    "SINGLE",
+    "Variant",
+    "guard_time",
+    "guarded_hold",
+    "variants",
+    "wp_share_limit",
+]
 
 #: The cuts that guards are tried with.
 GUARDED = (Policy.LAST_VMA, Policy.BEFORE_FLUSH)
 
 #: The guards, without the nested flush that some cuts need besides.
-_SINGLE = ("pending-check", "mark", "flush-in-ptl", "one-pmd", "generation")
+SINGLE = ("pending-check", "mark", "flush-in-ptl", "one-pmd", "generation")
 
 #: Guards whose price follows from the share of write-protect faults.
 _BY_WP_SHARE = ("pending-check", "mark", "generation")
@@ -68,7 +76,7 @@ def variants(scenario: Scenario) -> tuple[Variant, ...]:
         return ()
     found = []
     for policy in GUARDED:
-        for guard in _SINGLE if policy in scenario.policies else ():
+        for guard in SINGLE if policy in scenario.policies else ():
             safety = guarded_safety(scenario.kernel, call, policy, guard)
             found.append(Variant(policy, guard, safety))
             if not safety.safe and f"{guard}+nested" in GUARDS:

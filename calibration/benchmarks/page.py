@@ -2,10 +2,11 @@
 
     python calibration/benchmarks/page.py [--scenarios 2000]
 
-Needs a Chromium and the ``test`` extra. For each preset the slider of the pages is moved by the keyboard;
-printed are the work of one move (model, table, pictures, layout), the time until it is painted, which holds
-the wait for the next frame, and the time until interval and curve are there. Beside it: the same estimate in
-Python, in the same run.
+Needs a Chromium and the ``test`` extra. For each preset the slider of the pages is moved by a script, so that
+nothing was computed ahead as it is for a slider that has the focus (explorer.py measures that); printed are
+the work of one move (model, table, pictures, layout), the time until it is painted, which holds the wait for
+the next frame, and the time until interval and curve are there. Beside it: the same estimate in Python, in
+the same run.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from perfmodel.presets import PRESETS
 from perfmodel.scenario import Scenario
 from perfmodel.webpage import page_html
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.webpage.random_scenarios import Drawn
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "webpage"))
+from random_scenarios import Drawn
 
 MOVES = 60
 

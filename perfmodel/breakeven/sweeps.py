@@ -6,14 +6,15 @@ A sweep puts one value into a scenario and leaves the rest as it is.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perfmodel.breakeven.search import Scale
 from perfmodel.errors import InputError
-from perfmodel.machine import CONSTANTS, Constant, Machine
+from perfmodel.held import holding
+from perfmodel.machine import CONSTANTS
 from perfmodel.prediction import predict
 from perfmodel.quantities import SCENARIO, Quantity
 from perfmodel.scenario import Policy, Scenario, affected_share
@@ -87,25 +88,6 @@ def swept_quantity(over: str) -> Quantity:
         expected=f"one of {', '.join(PARAMETERS)}, {WRITER_SHARE}, or a constant of the machine"
         " such as shootdown",
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _HeldMachine(Machine):
-    """A machine one of whose constants has a given value in every draw, the others their own draws."""
-
-    held: tuple[str, float] = ("", math.nan)
-
-    def draws(self, count: int, *, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-        name, value = self.held
-        return {**super().draws(count, seed=seed), name: np.full(count, value)}
-
-
-def _holding(machine: Machine, name: str, value: float) -> Machine:
-    declared = CONSTANTS[name]
-    given = {f.name: getattr(machine, f.name) for f in fields(Machine)}
-    constant = Constant(value=declared.check(value), unit=declared.unit, source="swept")
-    given["constants"] = {**machine.constants, name: constant}
-    return _HeldMachine(**given, held=(name, value))
 
 
 @dataclass(frozen=True)
@@ -204,7 +186,7 @@ class ConstantSweep(Sweep):
 
     def at(self, value: float) -> Scenario | None:
         """Return the scenario on a machine that has this value."""
-        return self.scenario.replace(machine=_holding(self.scenario.machine, self.over, value))
+        return self.scenario.replace(machine=holding(self.scenario.machine, {self.over: value}))
 
     def value(self) -> float:
         """Return what the machine's profile says; NaN where it does not know."""

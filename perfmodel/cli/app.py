@@ -13,7 +13,10 @@ from perfmodel import __version__
 from perfmodel.cli import (
     break_even,
     calibrate,
+    calibrate_fleet,
     claims,
+    compare,
+    experiment,
     explore,
     figures,
     lost_stores,
@@ -28,6 +31,7 @@ from perfmodel.cli import (
     simulate,
     sweep,
     validate,
+    write_up,
 )
 from perfmodel.cli.output import note, paragraphs
 from perfmodel.errors import PerfmodelError
@@ -74,10 +78,12 @@ def _root(
 
 app.callback(help=paragraphs(_root))(_root)
 
-for _verb in (predict, break_even, sweep, sensitivity, simulate, claims, safety, lost_stores,
-              measure, read, calibrate, validate, published, figures, report, explore):  # fmt: skip
+for _verb in (predict, break_even, sweep, compare, sensitivity, simulate, claims, safety, lost_stores,
+              measure, read, calibrate, calibrate_fleet, validate, published, figures, report,
+              write_up, explore):  # fmt: skip
     app.command(_verb.NAME, help=paragraphs(_verb.command), epilog=_verb.EPILOG)(_verb.command)
 app.add_typer(machine.app, name="machine")
+app.add_typer(experiment.app, name="experiment")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

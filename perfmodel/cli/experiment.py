@@ -49,7 +49,7 @@ def predict(
         from perfmodel.experiment import predict_run, write_prediction
 
         tell("predicting")
-        rows = predict_run(machines, table, progress=lambda s: tell(f"predicting: {100 * s:.0f} %"))
+        rows = predict_run(machines, table, progress=lambda s: tell(f"predicting {100 * s:.0f} %"))
         for vcpus, machine in machines.items():
             machine.save(output.with_name(f"profile-{vcpus}cpu.json"))
         write_prediction(output, machines, rows)

@@ -1,4 +1,4 @@
-"""``perfmodel figures``: every figure, from a profile and, where given, from measured runs."""
+"""``perfmodel figures``: every figure of the write-up and of the page of failures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from perfmodel.cli.output import JsonOption, note, show, show_json, stages
 
 NAME = "figures"
-EPILOG = "Example: perfmodel figures -o figures --format svg --data results/"
+EPILOG = "Example: perfmodel figures -o figures --format svg"
 
 
 def command(
@@ -34,7 +34,8 @@ def command(
     data: Annotated[
         list[Path] | None,
         typer.Option("--data", metavar="FILE", help="A measured run or a folder of them, to draw"
-                     " beside the model; may be repeated."),
+                     " beside the model; may be repeated. Default: the recorded run that a shipped"
+                     " profile was not fitted to."),
     ] = None,
     held_out: Annotated[
         list[Path] | None,
@@ -43,20 +44,25 @@ def command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """Write the figures, each with its data and its caption beside it."""
+    """Write every figure, each with its data and its caption beside it.
+
+    All of the write-up and of the page of failures; the same versions write the same bytes.
+    """
     from perfmodel.report.pictures import formats_from, left_out, write_figures
 
     wanted = formats_from(formats)
     from perfmodel.cli.scenario_options import load_machine
+    from perfmodel.figures.recorded import held_out_run
     from perfmodel.readers import read
 
     profile = load_machine(machine)
     with stages() as tell:
         tell("reading")
+        runs = data or held_out_run(profile)
         paths = write_figures(
             profile,
             output,
-            table=read(data) if data else None,
+            table=read(runs) if runs else None,
             held_out=read(held_out) if held_out else None,
             formats=wanted,
             only=only or None,

@@ -35,6 +35,10 @@ EPILOG = (
 WORKERS = Quantity(
     "workers", "workers", "1", (1, 256), (1, 16), "threads that compute blocks", "caller", True
 )
+
+#: What every verb with workers elsewhere says of them.
+CLUSTER_HELP = "Let a dask.distributed cluster compute, for instance tcp://host:8786."
+
 _SEED = Quantity("seed", "seed", "1", (0, 2**31 - 1), (0, 100), "seed of the draws", "caller", True)
 _BLOCK = Quantity("block", "block", "1", (1, 1e8), (1e3, 1e6), "points computed at a time", "caller",
                   True)  # fmt: skip
@@ -87,7 +91,8 @@ def command(
         typer.Option(
             "--variables",
             metavar="NAMES",
-            help="Variables to give, separated by commas, for instance net_gain,verdict. Default: all.",
+            help="Variables to give, separated by commas, for instance net_gain,verdict. Default: all but"
+            " guarded_gain and guarded_safe, of cuts with a guard.",
         ),
     ] = None,
     solver: Annotated[
@@ -95,8 +100,9 @@ def command(
         typer.Option(
             "--solver",
             metavar="NAME",
-            help="closed: every point in closed form, flagged where its error is not known. auto, chain or"
-            " simulation: such points are asked of that solver, one after another.",
+            help="closed: every point in closed form, flagged where its error is not known. auto or chain:"
+            " such points are asked of that solver; simulation: every point is, with its error in the"
+            " interval.",
         ),
     ] = "closed",
     single: Annotated[
@@ -106,14 +112,15 @@ def command(
         str | None, typer.Option("--block", help=help_text(_BLOCK), metavar="NUMBER")
     ] = None,
     workers: Annotated[
-        str, typer.Option("--workers", help=help_text(WORKERS), metavar="NUMBER")
-    ] = "1",
+        str | None,
+        typer.Option("--workers", help=help_text(WORKERS, "the CPUs there are"), metavar="NUMBER"),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(
             "--cluster",
             metavar="ADDRESS",
-            help="Let a dask.distributed cluster compute, for instance tcp://host:8786.",
+            help=CLUSTER_HELP,
         ),
     ] = None,
     dry_run: Annotated[
@@ -127,7 +134,7 @@ def command(
     the result; so is a policy that does not apply.
     """  # fmt: skip
     count, start = int(number(draws, DRAWS, "--draws")), int(number(seed, _SEED, "--seed"))
-    threads = int(number(workers, WORKERS, "--workers"))
+    threads = None if workers is None else int(number(workers, WORKERS, "--workers"))
     points = None if block is None else int(number(block, _BLOCK, "--block"))
     scenario = scenario_from(typed)
     from perfmodel.sweeping.api import check_path, write_sweep

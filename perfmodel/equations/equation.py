@@ -121,7 +121,7 @@ class Equation:
         """Symbols of the right-hand side and of `over`, by name."""
         return tuple(sorted({*self.expression.free_symbols, *self.over}, key=lambda s: s.name))
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the arguments."""
         return tuple(s.name for s in self.symbols)

@@ -20,6 +20,7 @@ __all__ = [
     "dilog",
     "ein",
     "ein2",
+    "ein2_tail",
     "erlang_b",
     "erlang_served",
     "harmonic",
@@ -150,7 +151,7 @@ def ein(z: Any) -> _Array:
     )
 
 
-def _ein2_tail(x: _Array) -> _Array:
+def ein2_tail(x: _Array) -> _Array:
     """Return int_x^inf E1(t)/t dt by Gauss-Legendre over log t, for x >= 1.5."""
     nodes, weights = np.polynomial.legendre.leggauss(32)
     # E1 falls like exp(-t): beyond x + 42 nothing is left.
@@ -168,7 +169,7 @@ def ein2(z: Any) -> _Array:
         whole = 0.5 * (np.log(flat) + _EULER) ** 2 + math.pi**2 / 12
         # int_0^x Ein(t)/t dt = (ln x + gamma)^2/2 + pi^2/12 - int_x^inf E1(t)/t dt
         finite = flat < 60
-        whole[finite] -= _ein2_tail(flat[finite])
+        whole[finite] -= ein2_tail(flat[finite])
         return whole.reshape(x.shape)
 
     return _split(z, z < 1.5, lambda x: x * _horner(_EIN2_SERIES, x), far)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import tick_labels
 from perfmodel.figures.gain_grid import MARKS, Mark, Panel, panel_for
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
@@ -15,10 +16,9 @@ from perfmodel.figures.style import (
     ORANGE,
     PAGE,
     VERMILLION,
+    drawing,
     evidence,
-    headline,
     provenance,
-    styled,
     us_text,
 )  # fmt: skip
 from perfmodel.kernel import Kernel
@@ -145,7 +145,7 @@ def _size_text(pages: float) -> str:
 
 def _draw_panel(axes: Axes, panel: Panel, visible: float) -> Any:
     from matplotlib import colormaps
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator
 
     x, y = panel.pages, panel.rates
     axes.set_xscale("log", base=2)
@@ -154,9 +154,8 @@ def _draw_panel(axes: Axes, panel: Panel, visible: float) -> Any:
     axes.set_title(panel.title)
     axes.set_xlabel("pages in the call (4 KiB each)")
     axes.xaxis.set_major_locator(LogLocator(base=16))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{int(v)}\n{_size_text(v)}"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: _rate_text(v)))
+    tick_labels(axes.xaxis, lambda v: f"{int(v)}\n{_size_text(v)}")
+    tick_labels(axes.yaxis, _rate_text, minor=True)
     if not np.isfinite(panel.gain).any():
         axes.text(0.5, 0.5, "unknown: the profile lacks a constant\nthat this call needs",
                   ha="center", va="center", transform=axes.transAxes)  # fmt: skip
@@ -248,27 +247,6 @@ def _label(axes: Axes, contour: Any, text: str, colour: str, *, above: bool) -> 
     )  # fmt: skip
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw the maps side by side.
-
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
-    axes = figure.subplots(1, len(spec.panels), sharey=True, squeeze=False)[0]
-    filled = [_draw_panel(a, p, spec.visible) for a, p in zip(axes, spec.panels, strict=True)]
-    axes[0].set_ylabel("faults of the whole process per second")
-    shown = next((f for f in filled if f is not None), None)
-    if shown is not None:
-        bar = figure.colorbar(shown, ax=list(axes), aspect=30, pad=0.01, ticks=np.log10(LEVELS))
-        bar.ax.set_yticklabels([f"{100 * v:g} %" for v in LEVELS])
-        bar.set_label("gain as a share of the process's thread time")
-    headline(figure, title(spec))
-
-
 def title(spec: Spec) -> str:
     """Return the finding in one line."""
     marks = [(p, m) for p in spec.panels for m in p.marks if math.isfinite(m.share)]
@@ -288,6 +266,19 @@ def title(spec: Spec) -> str:
     if {m.label for m in seen} & {m.label for m in unseen}:
         return f"Whether an A/B test sees {cut} depends on the kernel"
     return f"An A/B test sees {cut} at {names(seen)}, not at {names(unseen)}"
+
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw the maps side by side."""
+    axes = figure.subplots(1, len(spec.panels), sharey=True, squeeze=False)[0]
+    filled = [_draw_panel(a, p, spec.visible) for a, p in zip(axes, spec.panels, strict=True)]
+    axes[0].set_ylabel("faults of the whole process per second")
+    shown = next((f for f in filled if f is not None), None)
+    if shown is not None:
+        bar = figure.colorbar(shown, ax=list(axes), aspect=30, pad=0.01, ticks=np.log10(LEVELS))
+        bar.ax.set_yticklabels([f"{100 * v:g} %" for v in LEVELS])
+        bar.set_label("gain as a share of the process's thread time")
 
 
 def caption(spec: Spec) -> str:
@@ -369,6 +360,8 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="break_even_map", size=(PAGE, 3.7), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="break_even_map", size=(PAGE, 3.7),
+    question="From which size and fault rate on does the downgrade pay?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("2006",
+    "C5"),
 )  # fmt: skip

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below, percent, tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
-from perfmodel.figures.style import BLUE, PAGE, VERMILLION, headline, provenance, styled
+from perfmodel.figures.style import BLUE, PAGE, VERMILLION, drawing, provenance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,18 +73,19 @@ def data_for() -> Spec:
     )  # fmt: skip
 
 
-@styled
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    typical, _ = spec.typical("wait_mean", valid=True)
+    _, worst = spec.typical("wait_mean", valid=False)
+    return (
+        f"Mean waits: {100 * typical:.1g} % off inside the stated region, up to"
+        f" {100 * min(worst, 1):.0f} % outside, where others answer"
+    )
+
+
+@drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
-    """Draw median, 95 % and largest error of every group, inside and outside the region.
-
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
+    """Draw median, 95 % and largest error of every group, inside and outside the region."""
     groups = list(dict.fromkeys(spec.table.group))
     grid = figure.subplots(1, len(QUANTITIES), sharey=True)
     looks = {True: (BLUE, "o", -0.17, "within the stated region"),
@@ -102,25 +104,12 @@ def draw(spec: Spec, figure: Figure) -> None:
         axes.set_xlim(_LEAST, 3)
         axes.set_title(name)
         axes.set_xlabel("relative error")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g} %"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        tick_labels(axes.xaxis, percent, minor=True)
         axes.set_xticks([1e-3, 1e-2, 1e-1, 1])
         axes.grid(axis="x")
     grid[0].set_yticks(range(len(groups)), [g.replace("-", " ") for g in groups])
     grid[0].set_ylim(len(groups) - 0.4, -0.6)
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    headline(figure, title(spec))
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    typical, _ = spec.typical("wait_mean", valid=True)
-    _, worst = spec.typical("wait_mean", valid=False)
-    return (
-        f"Mean waits: {100 * typical:.1g} % off inside the stated region, up to"
-        f" {100 * min(worst, 1):.0f} % outside, where others answer"
-    )
+    key_below(figure, grid[0], 2)
 
 
 def _percent(error: float) -> str:
@@ -165,6 +154,7 @@ def _build(_: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="closed_form_errors", size=(PAGE, 4.2), build=_build, draw=draw, title=title,
-    caption=caption, alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="closed_form_errors", size=(PAGE, 4.2),
+    question="How far off are the closed forms, over everything that was checked?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
 )  # fmt: skip

@@ -21,6 +21,7 @@ from perfmodel.counterfactual import (
     score,
     turns,
 )
+from perfmodel.figures.axes import key_below, tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
     BLACK,
@@ -32,9 +33,8 @@ from perfmodel.figures.style import (
     SKY,
     VERMILLION,
     Look,
-    headline,
+    drawing,
     provenance,
-    styled,
     where_measured,
 )
 
@@ -164,29 +164,34 @@ def _panel(axes: Axes, spec: Spec, name: str, factor: float, linear: float) -> N
 
 
 def _ticks(axes: Axes, linear: float) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator
 
     decades = [linear * 10.0**k for k in range(9) if linear * 10.0**k < axes.get_xlim()[1]]
     shown = decades[:: 1 if len(decades) < 3 else 2]
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator([-v for v in shown[::-1]] + [0.0, *shown]))
-        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:+g}" if v else "0"))
-        axis.set_minor_locator(NullLocator())
+        tick_labels(axis, lambda v: f"{v:+g}" if v else "0")
 
 
-@styled
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    if not spec.comparisons:
+        return "The counterfactual: no run is recorded"
+    right, clear = (
+        sum(getattr(spec.score(name), what) for name, *_ in _PANELS)
+        for what in ("right", "significant")
+    )
+    return (
+        f"A real downgrade on real cores: the sign is foretold in {right} of the {clear} effects"
+        " beyond noise"
+    )
+
+
+@drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
-    """Draw predicted over measured effect, on reads, their waits and calls.
-
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+    """Draw predicted over measured effect, on reads, their waits and calls."""
     from matplotlib.lines import Line2D
 
-    headline(figure, title(spec))
     panels = figure.subplots(1, 3)
     for axes, (name, factor, linear, label) in zip(panels, _PANELS, strict=True):
         _panel(axes, spec, name, factor, linear)
@@ -204,21 +209,7 @@ def draw(spec: Spec, figure: Figure) -> None:
         Line2D([], [], ls="none", marker="o", mfc="white", color=GREY, ms=3, label="within noise"),
         Line2D([], [], ls="none", marker="x", color=VERMILLION, ms=7, mew=1.6, label="wrong sign"),
     ]
-    figure.legend(handles=keys, loc="outside lower center", ncols=3, handletextpad=0.2)
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    if not spec.comparisons:
-        return "The counterfactual: no run is recorded"
-    right, clear = (
-        sum(getattr(spec.score(name), what) for name, *_ in _PANELS)
-        for what in ("right", "significant")
-    )
-    return (
-        f"A real downgrade on real cores: the sign is foretold in {right} of the {clear} effects"
-        " beyond noise"
-    )
+    key_below(figure, keys, 3, handletextpad=0.2)
 
 
 def _sentence(spec: Spec, name: str, what: str) -> str:
@@ -318,7 +309,8 @@ def _build(inputs: Inputs) -> Spec:  # noqa: ARG001 - the recorded run is the ki
 
 
 FIGURE = Kind(
-    name="counterfactual", size=(PAGE, 3.5), build=_build, draw=draw, title=title,
-    caption=caption, alt=alt, rows=rows, source=lambda spec: spec.source,
-    lacks=lambda spec: spec.reason,
+    name="counterfactual", size=(PAGE, 3.5),
+    question="Has anybody downgraded a lock like this one and measured what it changed?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
+    lacks=lambda spec: spec.reason, claims=("C3", "C4"),
 )  # fmt: skip

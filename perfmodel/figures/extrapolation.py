@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below, number, tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
     BLACK,
@@ -16,9 +17,8 @@ from perfmodel.figures.style import (
     PAGE,
     PURPLE,
     VERMILLION,
-    headline,
+    drawing,
     provenance,
-    styled,
 )
 
 if TYPE_CHECKING:
@@ -187,18 +187,19 @@ def data_for(
     )  # fmt: skip
 
 
-@styled
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    far = spec.panels[-1]
+    worst = max(OTHERS, key=lambda law: abs(np.log(far.miss(law))))
+    return (
+        f"A fit that is right to {100 * far.fits[worst].residual:.0f} % up to {FITTED[-1]} threads can"
+        f" be wrong by a factor of {max(far.miss(worst), 1 / far.miss(worst)):.1f} at {FAR}"
+    )
+
+
+@drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
-    """Draw throughput over threads: what was fitted, what the fits say, what the queue does.
-
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
+    """Draw throughput over threads: what was fitted, what the fits say, what the queue does."""
     grid = figure.subplots(1, len(spec.panels))
     for axes, panel in zip(grid, spec.panels, strict=True):
         axes.axvspan(FITTED[0], FITTED[-1], color="#E3E3E3", lw=0, zorder=0, label="fitted range")
@@ -218,26 +219,13 @@ def draw(spec: Spec, figure: Figure) -> None:
         axes.set_yscale("log", base=2)
         axes.set_xlim(0.9, FAR * 1.3)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-            axis.set_minor_formatter(NullFormatter())
+            tick_labels(axis, number, minor=True)
         axes.set_xlabel("threads")
         axes.set_ylabel("passes over the line (per µs)")
         axes.set_title(f"the line is full from about {panel.knee:.0f} threads")
         axes.grid(axis="y")
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, handlelength=2.4,
+    key_below(figure, grid[0], 4, handlelength=2.4,
                   columnspacing=1.4)  # fmt: skip
-    headline(figure, title(spec))
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    far = spec.panels[-1]
-    worst = max(OTHERS, key=lambda law: abs(np.log(far.miss(law))))
-    return (
-        f"A fit that is right to {100 * far.fits[worst].residual:.0f} % up to {FITTED[-1]} threads can"
-        f" be wrong by a factor of {max(far.miss(worst), 1 / far.miss(worst)):.1f} at {FAR}"
-    )
 
 
 def caption(spec: Spec) -> str:
@@ -302,6 +290,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="extrapolation", size=(PAGE, 3.2), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="extrapolation", size=(PAGE, 3.2),
+    question="Can a scaling law fitted on a small machine foretell a large one?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below
 from perfmodel.figures.example_lock import EVIDENCE, READ, THREADS, example
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
@@ -15,9 +16,8 @@ from perfmodel.figures.style import (
     GREEN,
     PAGE,
     VERMILLION,
-    headline,
+    drawing,
     provenance,
-    styled,
     us_text,
 )
 
@@ -111,16 +111,18 @@ def data_for(*, progress: Callable[[float], None] = lambda _: None) -> Spec:
     )  # fmt: skip
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw the gain in throughput over the CPUs, and its share of what it would be.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    shares = [c.realised[_half(spec)] for c in spec.curves.values()]
+    return (
+        f"With half as many CPUs as threads {100 * min(shares):.0f} to {100 * max(shares):.0f} % of"
+        " the gain arrives"
+    )
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw the gain in throughput over the CPUs, and its share of what it would be."""
     left, right = figure.subplots(1, 2)
     per_thread = np.array(spec.cpus) / spec.threads
     for think, curve in spec.curves.items():
@@ -139,22 +141,11 @@ def draw(spec: Spec, figure: Figure) -> None:
     left.set_ylim(bottom=0)
     right.set_ylim(0, 1.05)
     left.set_title("lines: closed form, marks: exact chain")
-    handles, labels = right.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    headline(figure, title(spec))
+    key_below(figure, right, 3)
 
 
 def _half(spec: Spec) -> int:
     return min(range(len(spec.cpus)), key=lambda i: abs(spec.cpus[i] / spec.threads - 0.5))
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    shares = [c.realised[_half(spec)] for c in spec.curves.values()]
-    return (
-        f"With half as many CPUs as threads {100 * min(shares):.0f} to {100 * max(shares):.0f} % of"
-        " the gain arrives"
-    )
 
 
 def caption(spec: Spec) -> str:
@@ -204,6 +195,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="few_cpus", size=(PAGE, 2.9), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="few_cpus", size=(PAGE, 2.9),
+    question="What of the gain arrives where threads share too few CPUs?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
 )  # fmt: skip

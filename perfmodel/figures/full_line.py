@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below, number, percent, signed_percent, tick_labels
 from perfmodel.figures.example_lock import example
 from perfmodel.figures.kind import Inputs, Kind, Rows
-from perfmodel.figures.style import BLUE, PAGE, VERMILLION, headline, provenance, styled, us_text
+from perfmodel.figures.style import BLUE, PAGE, VERMILLION, drawing, provenance, us_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -185,8 +186,6 @@ def data_for(
 
 
 def _draw_panel(axes: Axes, spec: Spec, name: str) -> None:
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
     if spec.full.any():
         first = int(np.argmax(spec.full))
         left = (
@@ -205,33 +204,10 @@ def _draw_panel(axes: Axes, spec: Spec, name: str) -> None:
                   label="simulation of both")  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_xlim(spec.threads[0] / 1.2, spec.threads[-1] * 1.2)
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    sign = "" if name == "busy" else "+"
-    axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda v, _: f"{100 * v:{sign}.3g} %" if abs(v) > 1e-9 else "0")
-    )
+    tick_labels(axes.xaxis, number)
+    tick_labels(axes.yaxis, percent if name == "busy" else signed_percent)
     axes.set_xlabel("faulting threads")
     axes.set_ylabel(PANELS[name])
-
-
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw how busy the line is, and what the downgrade changes.
-
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
-    grid = figure.subplots(1, len(PANELS))
-    for axes, name in zip(grid, PANELS, strict=True):
-        _draw_panel(axes, spec, name)
-    grid[0].set_ylim(0, 1.05)
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=3.0)
-    headline(figure, title(spec))
 
 
 def title(spec: Spec) -> str:
@@ -241,6 +217,16 @@ def title(spec: Spec) -> str:
         f"On a full line the downgrade changes the calls a second by {100 * calls:+.0f} %,"
         f" not by {100 * float(spec.closed['calls'][-1]):+.1f} %"
     )
+
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw how busy the line is, and what the downgrade changes."""
+    grid = figure.subplots(1, len(PANELS))
+    for axes, name in zip(grid, PANELS, strict=True):
+        _draw_panel(axes, spec, name)
+    grid[0].set_ylim(0, 1.05)
+    key_below(figure, grid[0], 3, handlelength=3.0)
 
 
 def caption(spec: Spec) -> str:
@@ -298,6 +284,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="full_line", size=(PAGE, 2.9), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="full_line", size=(PAGE, 2.9),
+    question="What does the downgrade do where the lock's cache line is full?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C4",),
 )  # fmt: skip

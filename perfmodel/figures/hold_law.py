@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below
 from perfmodel.figures.example_lock import EVIDENCE, HOLD, PAUSE, READ, THREADS, example
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
@@ -15,9 +16,8 @@ from perfmodel.figures.style import (
     BLUE,
     GREEN,
     PAGE,
-    headline,
+    drawing,
     provenance,
-    styled,
     us_text,
 )
 
@@ -163,16 +163,15 @@ def data_for(*, calls: int = 30_000, progress: Callable[[float], None] = lambda 
     )  # fmt: skip
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw the mean wait and its 99 % quantile over the spread of the hold.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    ratio = spec.saved(0) / spec.saved(None)
+    return f"Exponential holds make the downgrade look {ratio:.1f} times as good as constant ones"
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw the mean wait and its 99 % quantile over the spread of the hold."""
     grid = figure.subplots(1, 2)
     spread = [1 / k for k in STAGES]
     for axes, name, what in zip(grid, ("mean", "p99"), ("mean wait of a fault", "99 % quantile"),
@@ -196,21 +195,12 @@ def draw(spec: Spec, figure: Figure) -> None:
         )
         axes.set_ylabel(f"{what} (µs)")
         axes.grid(axis="y")
-    handles, labels = grid[0].get_legend_handles_labels()
-    handles.append(figure.axes[0].plot([], [], color="#555555", marker="o", ms=7, mfc="white",
-                                       mew=1.4, ls="none")[0])  # fmt: skip
-    labels.append("closed form, constant hold")
+    grid[0].plot([], [], color="#555555", marker="o", ms=7, mfc="white", mew=1.4, ls="none",
+                 label="closed form, constant hold")  # fmt: skip
     if spec.heavy:
-        handles += figure.axes[0].plot([], [], color=BLACK, marker="x", ms=5, mew=1.2, ls="none")
-        labels.append("lognormal hold, simulation")
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, columnspacing=1.4)
-    headline(figure, title(spec))
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    ratio = spec.saved(0) / spec.saved(None)
-    return f"Exponential holds make the downgrade look {ratio:.1f} times as good as constant ones"
+        grid[0].plot([], [], color=BLACK, marker="x", ms=5, mew=1.2, ls="none",
+                     label="lognormal hold, simulation")  # fmt: skip
+    key_below(figure, grid[0], 4, columnspacing=1.4)
 
 
 def caption(spec: Spec) -> str:
@@ -269,6 +259,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="hold_law", size=(PAGE, 2.9), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="hold_law", size=(PAGE, 2.9),
+    question="Does it matter that holds are taken as constant?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
 )  # fmt: skip

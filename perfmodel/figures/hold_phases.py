@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
     BLACK,
@@ -17,12 +18,11 @@ from perfmodel.figures.style import (
     PURPLE,
     SKY,
     VERMILLION,
+    drawing,
     evidence,
     files_of,
-    headline,
     pooled,
     provenance,
-    styled,
     us_text,
 )
 from perfmodel.hold import ACTUAL_POLICY, hold
@@ -287,16 +287,24 @@ def _draw_panel(axes: Axes, bars: tuple[Bar, ...], *, labels: bool) -> None:
               fontsize=7)  # fmt: skip
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw one panel a size, each with its own linear scale.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    saves = _cut_saves(spec)
+    if not saves:
+        return "Hold of mprotect by policy: unknown on this profile"
+    least = min(100 * (1 - after / before) for _, before, after in saves)
+    # Rounded down: "more than" must be true.
+    text = f"{math.floor(least)}" if least < 99 else f"{math.floor(10 * least) / 10:g}"
+    return f"More than {text} % of mprotect's write lock is page-table walk and TLB flush"
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+def _heading(spec: Spec) -> str:
+    return f"{title(spec)}\n"  # room for what tall and low mean
+
+
+@drawing(_heading)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw one panel a size, each with its own linear scale."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -320,13 +328,12 @@ def draw(spec: Spec, figure: Figure) -> None:
     if any(math.isfinite(b.traced_exclusive) for b in spec.bars):
         keys.append(Line2D([], [], marker="v", color=BLACK, ls="none", ms=4.5,
                            label="measured end of the write lock"))  # fmt: skip
-    figure.legend(handles=keys, loc="outside lower center", ncols=3, handlelength=1.6,
+    key_below(figure, keys, 3, handlelength=1.6,
                   columnspacing=1.6)  # fmt: skip
     note = (
         "Tall: write lock, faults are blocked. Low: read lock or none, faults go on."
         f" {spec.remote_cpus:g} other CPU runs the process."
     )
-    headline(figure, title(spec) + "\n")
     figure.text(0.01, 0.945, note, fontsize=7.5, va="top")
 
 
@@ -339,17 +346,6 @@ def _cut_saves(spec: Spec) -> list[tuple[int, float, float]]:
         if math.isfinite(none.exclusive) and math.isfinite(cut.exclusive):
             out.append((panel[0].pages, none.exclusive, cut.exclusive))
     return out
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    saves = _cut_saves(spec)
-    if not saves:
-        return "Hold of mprotect by policy: unknown on this profile"
-    least = min(100 * (1 - after / before) for _, before, after in saves)
-    # Rounded down: "more than" must be true.
-    text = f"{math.floor(least)}" if least < 99 else f"{math.floor(10 * least) / 10:g}"
-    return f"More than {text} % of mprotect's write lock is page-table walk and TLB flush"
 
 
 def caption(spec: Spec) -> str:
@@ -432,6 +428,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="hold_phases", size=(PAGE, 5.2), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="hold_phases", size=(PAGE, 5.2),
+    question="Which part of the hold could be shared, and is it 'half a usec'?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C5",),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +40,28 @@ class Inputs:
     held_out: ObservationTable | None = None
     progress: Callable[[float], None] = lambda _: None
 
+    @classmethod
+    def shipped(cls, name: str) -> Inputs:
+        """Return a shipped profile, and the recorded run that it was not fitted to.
+
+        Parameters
+        ----------
+        name : str
+            Of the profile.
+
+        Raises
+        ------
+        InputError
+            If there is no such profile.
+        """
+        from perfmodel.figures.recorded import held_out_run
+        from perfmodel.machine import Machine
+        from perfmodel.readers import read
+
+        machine = Machine.load(name)
+        runs = held_out_run(machine)
+        return cls(machine, read(runs) if runs else None)
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -67,30 +90,36 @@ class Kind:
         Of the files.
     size : tuple of float
         Width and height in inches.
+    question : str
+        What somebody in the thread asked, or would have, and the figure answers.
+    claims : tuple of str
+        Which of the thread's claims it bears on, as :mod:`perfmodel.claims` names them.
     build : callable
         Inputs to the spec, the figure as plain data.
     draw : callable
-        Spec and an empty figure to a drawn one.
+        Spec and a figure, cleared first, to a drawn one.
     title, caption, alt : callable
         Spec to the finding in one line, to the caption, and to the text for who cannot see it.
     rows : callable
         Spec to the table of everything drawn.
     source : callable
-        Spec to its provenance.
+        Spec to its provenance. Default: its attribute ``source``.
     lacks : callable
         Spec to the reason why there is nothing to draw; empty where there is.
     """
 
     name: str
     size: tuple[float, float]
+    question: str
     build: Callable[[Inputs], Any]
     draw: Callable[[Any, Figure], None]
     title: Callable[[Any], str]
     caption: Callable[[Any], str]
     alt: Callable[[Any], str]
     rows: Callable[[Any], Rows]
-    source: Callable[[Any], Mapping[str, Any]]
+    source: Callable[[Any], Mapping[str, Any]] = attrgetter("source")
     lacks: Callable[[Any], str] = lambda _: ""
+    claims: tuple[str, ...] = ()
 
     def drawn(self, spec: Any) -> Drawn:
         """Return the figure of a spec, for a notebook: ``who_breaks.FIGURE.drawn(who_breaks.data_for())``."""

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import number, tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
     BLACK,
     OPERATIONS,
     PAGE,
+    drawing,
     evidence,
     files_of,
-    headline,
     provenance,
-    styled,
     us_text,
 )
 from perfmodel.fit import collect, predict_points
@@ -221,21 +221,25 @@ def _aside(place: int) -> float:
     return float(2 ** (0.22 * (place - 1.5)))
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw predicted over measured, and their ratio over pages.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    if not spec.errors.size:
+        return "Measured against predicted: no measurements given"
+    which = "held-out run" if spec.held_out else "fitted run"
+    within = np.mean(np.abs(spec.errors) <= BAND)
+    return (
+        f"{100 * within:.0f} % of the {spec.errors.size} medians of a {which} lie within"
+        f" {100 * BAND:.0f} % of the model"
+    )
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw predicted over measured, and their ratio over pages."""
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator
 
     both, ratio = figure.subplots(1, 2, gridspec_kw={"width_ratios": [1.0, 1.15]})
-    headline(figure, title(spec))
     both.set(xscale="log", yscale="log", xlabel="measured median of a call",
              ylabel="predicted by the model")  # fmt: skip
     ratio.set_xscale("log", base=2)
@@ -252,8 +256,7 @@ def draw(spec: Spec, figure: Figure) -> None:
     both.plot(ends, ends, color=BLACK, lw=0.7, ls="-", zorder=1)
     both.set(xlim=ends, ylim=ends, aspect="equal")
     for axis in (both.xaxis, both.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda v, _: us_text(v)))
-        axis.set_minor_locator(NullLocator())
+        tick_labels(axis, us_text)
     ratio.axhspan(1 - BAND, 1 + BAND, color="#DDDDDD", lw=0, zorder=0)
     ratio.axhline(1.0, color=BLACK, lw=0.7, ls="-", zorder=1)
     # Points of the same size lie on one line: each operation is moved aside by its own step.
@@ -263,8 +266,7 @@ def draw(spec: Spec, figure: Figure) -> None:
     spread = float(np.nanmax(np.abs(spec.errors), initial=0.2)) * 1.12
     ratio.set_ylim(max(0.0, 1 - spread), 1 + spread)
     ratio.xaxis.set_major_locator(LogLocator(base=16))
-    ratio.xaxis.set_minor_locator(NullLocator())
-    ratio.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    tick_labels(ratio.xaxis, number)
     keys = [
         Line2D([], [], marker=OPERATIONS[s.operation].marker, ls="none", ms=4.5,
                color=OPERATIONS[s.operation].colour,
@@ -281,18 +283,6 @@ def draw(spec: Spec, figure: Figure) -> None:
         [(float(s.pages[i]) * _aside(operations.index(s.operation)), float(s.ratio[i]), s.label[i])
          for s, i in spec.worst()],
     )  # fmt: skip
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    if not spec.errors.size:
-        return "Measured against predicted: no measurements given"
-    which = "held-out run" if spec.held_out else "fitted run"
-    within = np.mean(np.abs(spec.errors) <= BAND)
-    return (
-        f"{100 * within:.0f} % of the {spec.errors.size} medians of a {which} lie within"
-        f" {100 * BAND:.0f} % of the model"
-    )
 
 
 def caption(spec: Spec) -> str:
@@ -352,7 +342,8 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="measured_against_predicted", size=(PAGE, 3.6), build=_build, draw=draw, title=title,
-    caption=caption, alt=alt, rows=rows, source=lambda spec: spec.source,
-    lacks=lambda spec: "" if spec.series else "no measurements given",
+    name="measured_against_predicted", size=(PAGE, 3.6),
+    question="How wrong is the model of the hold, and where?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
+    lacks=lambda spec: "" if spec.series else "no measurements given", claims=("C5",),
 )  # fmt: skip

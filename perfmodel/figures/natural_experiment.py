@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below, tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
     BLACK,
     BLUE,
     PAGE,
     VERMILLION,
+    drawing,
     evidence,
     files_of,
-    headline,
     pooled,
     provenance,
-    styled,
     us_text,
 )
 from perfmodel.hold import ACTUAL_POLICY, hold
@@ -289,14 +289,11 @@ def _beyond(spec: Spec) -> int:
 
 
 def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> None:
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
     end = "held to the end" if ACTUAL_POLICY[panel.writer] is Policy.NONE else "downgrades"
     axes.set_title(f"{panel.writer}, {panel.pages} pages: {end}")
     axes.set(xscale="log", yscale="log", xlim=(LEFT, limits[0]), ylim=(BOTTOM, limits[1]))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda v, _: us_text(v)))
-        axis.set_minor_locator(NullLocator())
+        tick_labels(axis, us_text)
     for cloud in panel.clouds:
         _, colour, marker = TARGETS[cloud.target]
         axes.plot(cloud.offset, cloud.latency, ls="none", marker=marker, ms=3.2, color=colour,
@@ -318,16 +315,21 @@ def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> None:
     )  # fmt: skip
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw mprotect beside munmap, one row a size.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    best = _contrast(spec)
+    if best is None:
+        return "Predicted: faults wait for the end of mprotect, but only for munmap's downgrade"
+    pages, _, kept, given = best
+    return (
+        f"{pages} pages: a fault takes {us_text(kept)} in mprotect, {us_text(given)} in munmap,"
+        " which downgrades"
+    )
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw mprotect beside munmap, one row a size."""
     from matplotlib.lines import Line2D
 
     lines = math.ceil(len(spec.panels) / len(WRITERS))
@@ -348,8 +350,7 @@ def draw(spec: Spec, figure: Figure) -> None:
                        "wake-up, fault (90 % band)"))  # fmt: skip
     if not spec.has_measurements:
         keys.append(Line2D([], [], ls="none", label="model alone: no measurements given"))
-    figure.legend(handles=keys, loc="outside lower center", ncols=3, handlelength=1.6)
-    headline(figure, title(spec))
+    key_below(figure, keys, 3, handlelength=1.6)
 
 
 def _contrast(spec: Spec) -> tuple[int, str, float, float] | None:
@@ -359,18 +360,6 @@ def _contrast(spec: Spec) -> tuple[int, str, float, float] | None:
         kept, given = (spec.medians(w, pages) for w in WRITERS)
         found += [(pages, t, kept[t], given[t]) for t in kept.keys() & given.keys()]
     return max(found, key=lambda f: (f[2] / f[3], f[1])) if found else None
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    best = _contrast(spec)
-    if best is None:
-        return "Predicted: faults wait for the end of mprotect, but only for munmap's downgrade"
-    pages, _, kept, given = best
-    return (
-        f"{pages} pages: a fault takes {us_text(kept)} in mprotect, {us_text(given)} in munmap,"
-        " which downgrades"
-    )
 
 
 def caption(spec: Spec) -> str:
@@ -441,6 +430,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="natural_experiment", size=(PAGE, 5.0), build=_build, draw=draw, title=title,
-    caption=caption, alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="natural_experiment", size=(PAGE, 5.0),
+    question="munmap downgrades already: does a fault that meets it notice?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C5",),
 )  # fmt: skip

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below, signed_percent, tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
     BLUE,
     GREEN,
     PAGE,
     VERMILLION,
-    headline,
+    drawing,
     provenance,
-    styled,
     us_text,
 )
 
@@ -243,7 +243,7 @@ def _stretches(panel: Panel) -> list[tuple[float, float]]:
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
-    from matplotlib.ticker import FuncFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
     for left, right in _stretches(panel):
         axes.axvspan(left, right, color="#E3E3E3", lw=0, zorder=0)
@@ -268,19 +268,23 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.grid(axis="y")
     axes.set_title(panel.name)
     axes.set_xlabel("load without a downgrade")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:+.0f} %" if v else "0"))
+    tick_labels(axes.yaxis, signed_percent, minor=True)
 
 
-@styled
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    panel = _of(spec, "rwsem", "fifo")
+    place = int(np.argmin(np.abs(panel.load - 0.5)))
+    error = float(panel.curves["none"].error[place])
+    return (
+        f"At a load of {panel.load[place]:g} the FIFO form puts the waits in the kernel's lock"
+        f" {abs(100 * error):.0f} % too {'high' if error > 0 else 'low'}"
+    )
+
+
+@drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
-    """Draw one panel a form, the region of its stated error shaded.
-
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+    """Draw one panel a form, the region of its stated error shaded."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -297,9 +301,8 @@ def draw(spec: Spec, figure: Figure) -> None:
     if any((c.error > MOST).any() for p in spec.panels for c in p.curves.values()):
         keys.append(Line2D([], [], color="#000000", ls="none", marker=6, ms=5.5,
                            label="beyond the axis, or infinite"))  # fmt: skip
-    figure.legend(handles=keys, loc="outside lower center", ncols=3, handlelength=3.0,
+    key_below(figure, keys, 3, handlelength=3.0,
                   columnspacing=1.6)  # fmt: skip
-    headline(figure, title(spec))
 
 
 def _percent(error: float) -> str:
@@ -308,17 +311,6 @@ def _percent(error: float) -> str:
 
 def _of(spec: Spec, rule: str, form: str) -> Panel:
     return next(p for p in spec.panels if (p.rule, p.form) == (rule, form))
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    panel = _of(spec, "rwsem", "fifo")
-    place = int(np.argmin(np.abs(panel.load - 0.5)))
-    error = float(panel.curves["none"].error[place])
-    return (
-        f"At a load of {panel.load[place]:g} the FIFO form puts the waits in the kernel's lock"
-        f" {abs(100 * error):.0f} % too {'high' if error > 0 else 'low'}"
-    )
 
 
 def caption(spec: Spec) -> str:
@@ -382,6 +374,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="near_saturation", size=(PAGE, 3.1), build=_build, draw=draw, title=title,
-    caption=caption, alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="near_saturation", size=(PAGE, 3.1),
+    question="How near to saturation may the closed forms be believed?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
 )  # fmt: skip

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below
 from perfmodel.figures.kind import Inputs, Kind, Rows
-from perfmodel.figures.style import BLACK, BLUE, PAGE, VERMILLION, headline, provenance, styled
+from perfmodel.figures.style import BLACK, BLUE, PAGE, VERMILLION, drawing, provenance
 from perfmodel.results import LEVEL
 
 if TYPE_CHECKING:
@@ -60,22 +61,19 @@ def data_for(machine: Machine | None = None, *, draws: int = 200) -> Spec:
     return Spec(found, provenance(machine, evidence=basis, inputs=files))
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw predicted over published, one line a number, on a logarithmic axis.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    return f"{spec.table.hits} of {len(spec.shown)} published numbers lie within what the model predicts"
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw predicted over published, one line a number, on a logarithmic axis."""
     from matplotlib.lines import Line2D
 
     # Two columns of lines, the pairs kept whole.
     half = _break(spec)
     columns = (spec.shown[:half], spec.shown[half:])
-    headline(figure, title(spec))
     for axes, some in zip(figure.subplots(1, 2), columns, strict=True):
         place = np.arange(len(some), dtype=float)
         axes.axvline(1.0, color=BLACK, lw=0.8)
@@ -97,18 +95,13 @@ def draw(spec: Spec, figure: Figure) -> None:
                label=f"published within the {100 * LEVEL:.0f} % interval"),
         Line2D([], [], marker="X", ls="-", lw=3, alpha=0.6, color=VERMILLION, label="missed"),
     ]  # fmt: skip
-    figure.legend(handles=keys, loc="outside lower center", ncols=2)
+    key_below(figure, keys, 2)
 
 
 def _break(spec: Spec) -> int:
     """Return where the second column begins: the pair that starts nearest the middle."""
     starts = [i for i, c in enumerate(spec.shown) if not i or c.pair != spec.shown[i - 1].pair]
     return min(starts, key=lambda i: abs(i - len(spec.shown) / 2))
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    return f"{spec.table.hits} of {len(spec.shown)} published numbers lie within what the model predicts"
 
 
 def caption(spec: Spec) -> str:
@@ -148,6 +141,8 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="published", size=(PAGE, 5.2), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="published", size=(PAGE, 5.2),
+    question="Does the model agree with what others measured before and after?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C1",
+    "C3"),
 )  # fmt: skip

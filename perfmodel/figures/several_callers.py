@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.figures.axes import key_below, number, signed_percent, tick_labels
 from perfmodel.figures.example_lock import EVIDENCE, HOLD, READ, THINK, THREADS, example
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
@@ -16,9 +17,8 @@ from perfmodel.figures.style import (
     GREEN,
     PAGE,
     VERMILLION,
-    headline,
+    drawing,
     provenance,
-    styled,
     us_text,
 )
 
@@ -122,18 +122,20 @@ def _name(callers: int) -> str:
     return f"{callers} caller{'s' if callers > 1 else ''}"
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw the mean wait by chain and closed form, and the error, over the shared share.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    count = max(spec.curves)
+    place = int(np.argmin(np.abs(spec.shares - 0.92)))
+    return (
+        f"{_name(count)}, {100 * spec.shares[place]:.0f} % shared: the closed form sees"
+        f" {100 * (1 + spec.curves[count].error[place]):.0f} % of a fault's wait"
+    )
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw the mean wait by chain and closed form, and the error, over the shared share."""
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import FuncFormatter
 
     left, right = figure.subplots(1, 2)
     for count, curve in spec.curves.items():
@@ -147,35 +149,24 @@ def draw(spec: Spec, figure: Figure) -> None:
             right.plot(spec.shares[some], curve.error[some], color=colour, ls="none",
                        marker=marker, ms=4.5, mfc=fill, zorder=4)  # fmt: skip
     left.set_yscale("log")
-    left.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    tick_labels(left.yaxis, number, minor=True)
     left.set_ylabel("mean wait of a fault (µs)")
     left.set_title("lines: closed form, marks: exact chain")
     right.axhline(0, color="#000000", lw=0.7, ls="-", zorder=1)
     right.set_ylim(-1, 0.1)
-    right.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:+.0f} %" if v else "0"))
+    tick_labels(right.yaxis, signed_percent, minor=True)
     right.set_ylabel("error of the closed form")
     right.set_title("hollow: flagged, the chain answers")
     for axes in (left, right):
         axes.set_xlabel("share of the hold that is shared (%)")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.0f}"))
+        tick_labels(axes.xaxis, lambda v: f"{100 * v:.0f}", minor=True)
         axes.set_xlim(-0.02, 1)
         axes.grid(axis="y")
     keys = [
         Line2D([], [], color=colour, ls=style, marker=marker, ms=4.5, label=_name(count))
         for count, (colour, style, marker) in CALLERS.items() if count in spec.curves
     ]  # fmt: skip
-    figure.legend(handles=keys, loc="outside lower center", ncols=3, handlelength=3.2)
-    headline(figure, title(spec))
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    count = max(spec.curves)
-    place = int(np.argmin(np.abs(spec.shares - 0.92)))
-    return (
-        f"{_name(count)}, {100 * spec.shares[place]:.0f} % shared: the closed form sees"
-        f" {100 * (1 + spec.curves[count].error[place]):.0f} % of a fault's wait"
-    )
+    key_below(figure, keys, 3, handlelength=3.2)
 
 
 def caption(spec: Spec) -> str:
@@ -228,6 +219,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="several_callers", size=(PAGE, 2.9), build=_build, draw=draw, title=title,
-    caption=caption, alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="several_callers", size=(PAGE, 2.9),
+    question="What if several threads call mprotect at once?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
 )  # fmt: skip

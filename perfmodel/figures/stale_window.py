@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perfmodel.exposure import NS_PER_HOUR, expected_losses
+from perfmodel.figures.axes import key_below
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
     BLUE,
     PAGE,
     VERMILLION,
+    drawing,
     evidence,
-    headline,
     provenance,
-    styled,
     us_text,
 )
 from perfmodel.prediction import predict
@@ -200,16 +200,18 @@ def _count(
     return share * scale, error * scale
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw the losses an hour over stores, copy and flush, with the runs.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    first, second = (spec.base[p] for p in _CUTS)
+    return (
+        f"One forced write a second: {_two(first)} lost stores an hour cut before the walk,"
+        f" {_two(second)} before the flush"
+    )
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw the losses an hour over stores, copy and flush, with the runs."""
     grid = figure.subplots(1, len(spec.panels), sharey=True)
     own = {"stores": STORES, "copy": spec.copy, "flush": spec.shootdown}
     for axes, panel in zip(grid, spec.panels, strict=True):
@@ -228,18 +230,7 @@ def draw(spec: Spec, figure: Figure) -> None:
         axes.set_xlabel(panel.label)
         axes.grid(visible=True)
     grid[0].set_ylabel("calls that lose a store, an hour")
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    headline(figure, title(spec))
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    first, second = (spec.base[p] for p in _CUTS)
-    return (
-        f"One forced write a second: {_two(first)} lost stores an hour cut before the walk,"
-        f" {_two(second)} before the flush"
-    )
+    key_below(figure, grid[0], 2)
 
 
 def _two(number: float) -> str:
@@ -303,6 +294,8 @@ def _lacks(spec: Spec) -> str:
 
 
 FIGURE = Kind(
-    name="stale_window", size=(PAGE, 3.3), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source, lacks=_lacks,
+    name="stale_window", size=(PAGE, 3.3),
+    question="If one did it anyway: how many stores would be lost?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, lacks=_lacks,
+    claims=("C6",),
 )  # fmt: skip

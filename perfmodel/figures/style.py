@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLACK", "BLUE", "COLUMN", "FORMATS", "GREEN", "GREY", "LINES", "OPERATIONS", "ORANGE", "PAGE",
-    "PURPLE", "SKY", "VERMILLION", "YELLOW", "Look", "evidence", "files_of", "headline", "new_figure",
-    "paper", "pooled", "provenance", "render", "styled", "us_text", "where_measured",
+    "PURPLE", "SKY", "VERMILLION", "YELLOW", "Look", "drawing", "evidence", "files_of", "new_figure",
+    "paper", "pooled", "provenance", "render", "us_text", "where_measured",
 ]  # fmt: skip
 
 # Okabe and Ito's colours. Only the first four have a contrast of 3:1 on white, and may be lines.
@@ -65,25 +65,35 @@ OPERATIONS: Mapping[str, Look] = {
 
 
 def paper() -> AbstractContextManager[None]:
-    """Return the context in which figures are made and saved."""
-    return mpl.style.context("perfmodel.figures.paper")
+    """Return the context in which figures are made and saved, whatever the user's own settings are."""
+    return mpl.style.context("perfmodel.figures.paper", after_reset=True)
 
 
-def styled(draw: Callable[[S, Figure], None]) -> Callable[[S, Figure], None]:
-    """Run a drawing function under the style and on an empty figure, whoever calls it."""
+def drawing(
+    title: Callable[[S], str],
+) -> Callable[[Callable[[S, Figure], None]], Callable[[S, Figure], None]]:
+    """Make a drawing function one that anybody may call with a spec and a figure.
 
-    @wraps(draw)
-    def wrapper(spec: S, figure: Figure) -> None:
-        with paper():
-            figure.clear()
-            draw(spec, figure)
+    The figure is cleared, the finding is written over it, flush left, and the function then draws
+    under the style of all figures.
 
-    return wrapper
+    Parameters
+    ----------
+    title : callable
+        Spec to the finding in one line.
+    """
 
+    def decorate(draw: Callable[[S, Figure], None]) -> Callable[[S, Figure], None]:
+        @wraps(draw)
+        def wrapper(spec: S, figure: Figure) -> None:
+            with paper():
+                figure.clear()
+                figure.suptitle(title(spec), x=0.01, ha="left")
+                draw(spec, figure)
 
-def headline(figure: Figure, text: str) -> None:
-    """Write the finding over a figure, flush left."""
-    figure.suptitle(text, x=0.01, ha="left")
+        return wrapper
+
+    return decorate
 
 
 def new_figure(width: float = PAGE, height: float = 4.0) -> Figure:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from perfmodel.figures.axes import key_below, tick_labels
 from perfmodel.figures.example_lock import EVIDENCE, HOLD, PAUSE, READ, THREADS, answer, example
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
@@ -15,9 +16,8 @@ from perfmodel.figures.style import (
     PAGE,
     PURPLE,
     VERMILLION,
-    headline,
+    drawing,
     provenance,
-    styled,
     us_text,
 )
 
@@ -223,18 +223,18 @@ def _draw_lines(axes: Axes, lines: tuple[Line, ...]) -> None:
     axes.grid(axis="y")
 
 
-@styled
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    book, kernel = (spec.at_share(rule, 4) for rule in ("reader_preference", "rwsem"))
+    return (
+        f"Waits {_times(book)} times shorter by the textbook's reader preference, {_times(kernel)}"
+        f" times by the kernel's rule"
+    )
+
+
+@drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
-    """Draw the ratio over the shared share, for one caller and for several, and over their number.
-
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
+    """Draw the ratio over the shared share, for one caller and for several, and over their number."""
     grid = figure.subplots(1, len(spec.panels) + 1, sharey=True)
     for axes, (callers, lines) in zip(grid, spec.panels, strict=False):
         _draw_lines(axes, lines)
@@ -242,7 +242,7 @@ def draw(spec: Spec, figure: Figure) -> None:
         axes.text(SHARE - 0.02, 0.98, f"{100 * SHARE:.0f} %", transform=axes.get_xaxis_transform(),
                   ha="right", va="top", fontsize=7)  # fmt: skip
         axes.set_xlabel("share of the hold that is shared (%)")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.0f}"))
+        tick_labels(axes.xaxis, lambda v: f"{100 * v:.0f}", minor=True)
         axes.set_xlim(0, 1)
         axes.axvline(SHARE, color="#8C8C8C", lw=0.7, ls=":", zorder=1)
     _draw_lines(grid[-1], spec.callers)
@@ -252,26 +252,14 @@ def draw(spec: Spec, figure: Figure) -> None:
     grid[-1].set_xlim(0.5, max(spec.callers[0].at) + 0.5)
     grid[0].set_ylabel("mean wait of a fault,\nwithout / with the downgrade")
     for axes in grid:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}×"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        tick_labels(axes.yaxis, lambda v: f"{v:g}×", minor=True)
         axes.axhline(1, color="#8C8C8C", lw=0.7, ls="-", zorder=1)
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, handlelength=3.6,
+    key_below(figure, grid[0], 2, handlelength=3.6,
                   columnspacing=2.0)  # fmt: skip
-    headline(figure, title(spec))
 
 
 def _times(ratio: float) -> str:
     return f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}"
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    book, kernel = (spec.at_share(rule, 4) for rule in ("reader_preference", "rwsem"))
-    return (
-        f"Waits {_times(book)} times shorter by the textbook's reader preference, {_times(kernel)}"
-        f" times by the kernel's rule"
-    )
 
 
 def caption(spec: Spec) -> str:
@@ -348,6 +336,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="textbook_rule", size=(PAGE, 3.2), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="textbook_rule", size=(PAGE, 3.2),
+    question="Which order of service does the answer hang on: the textbook's or the kernel's?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C3",),
 )  # fmt: skip

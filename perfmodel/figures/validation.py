@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from perfmodel.errors import CalibrationError, InputError
+from perfmodel.figures.axes import key_below, tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
     BLACK,
@@ -16,11 +17,10 @@ from perfmodel.figures.style import (
     GREEN,
     PAGE,
     VERMILLION,
+    drawing,
     evidence,
     files_of,
-    headline,
     provenance,
-    styled,
     us_text,
 )
 from perfmodel.results import LEVEL
@@ -119,13 +119,10 @@ def data_for(machine: Machine, table: ObservationTable | None = None, *, draws: 
 
 
 def _quantiles(axes: Axes, spec: Spec, caller: tuple[str, str]) -> None:
-    from matplotlib.ticker import FuncFormatter, NullLocator
-
     axes.set_title(f"{caller[0].split(',')[0]}: {SHOWN[caller]}")
     axes.set(xscale="log", yscale="log", xlabel="pages in the call")
     for axis, put in ((axes.yaxis, us_text), (axes.xaxis, lambda v: f"{v:g}")):
-        axis.set_major_formatter(FuncFormatter(lambda v, _, put=put: put(v)))
-        axis.set_minor_locator(NullLocator())
+        tick_labels(axis, put)
     drawn = False
     for step, (kind, (colour, marker)) in enumerate(QUANTILES.items()):
         some = spec.series(kind, caller)
@@ -162,21 +159,24 @@ def _coverage(axes: Axes, spec: Spec) -> None:
     axes.set_xticks([0, 50, 90])
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw quantiles of the fault latency under two callers, and the coverage of all kinds.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    if not spec.coverage:
+        return "Validation: nothing to compare"
+    total = sum(n for n, _ in spec.coverage.values())
+    return (
+        f"{100 * spec.covered:.0f} % of {total} numbers of a run not fitted lie within their"
+        f" {100 * LEVEL:.0f} % interval"
+    )
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw quantiles of the fault latency under two callers, and the coverage of all kinds."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     *two, last = figure.subplots(1, 3, gridspec_kw={"width_ratios": [1, 1, 0.62]})
-    headline(figure, title(spec))
     for axes, caller in zip(two, SHOWN, strict=True):
         _quantiles(axes, spec, caller)
     limits = [v for axes in two if axes.lines for v in axes.get_ylim()]
@@ -190,18 +190,7 @@ def draw(spec: Spec, figure: Figure) -> None:
         keys.append(Line2D([], [], ls="none", marker=marker, mfc="white", mec=BLACK,
                            label=f"measured {kind[-3:]}"))  # fmt: skip
         keys.append(Patch(color=colour, alpha=0.45, label=f"predicted {kind[-3:]}, 90 %"))
-    figure.legend(handles=keys, loc="outside lower center", ncols=3)
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    if not spec.coverage:
-        return "Validation: nothing to compare"
-    total = sum(n for n, _ in spec.coverage.values())
-    return (
-        f"{100 * spec.covered:.0f} % of {total} numbers of a run not fitted lie within their"
-        f" {100 * LEVEL:.0f} % interval"
-    )
+    key_below(figure, keys, 3)
 
 
 def caption(spec: Spec) -> str:
@@ -254,6 +243,8 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="validation", size=(PAGE, 3.6), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source, lacks=lambda spec: spec.why,
+    name="validation", size=(PAGE, 3.6),
+    question="Does a profile foretell a run that it was not fitted to?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
+    lacks=lambda spec: spec.why, claims=("C3", "C5"),
 )  # fmt: skip

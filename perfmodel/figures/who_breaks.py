@@ -13,9 +13,8 @@ from perfmodel.figures.style import (
     ORANGE,
     PAGE,
     VERMILLION,
-    headline,
+    drawing,
     provenance,
-    styled,
 )
 
 if TYPE_CHECKING:
@@ -151,16 +150,16 @@ def _box(column: int, row: int, colour: str) -> Any:
     return Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, color=colour, lw=0)
 
 
-@styled
-def draw(spec: Spec, figure: Figure) -> None:
-    """Draw one panel a cut: a letter where somebody breaks it, a dot where nobody does.
+def title(spec: Spec) -> str:
+    """Return the finding in one line."""
+    last = [era for era in spec.eras if spec.broken(0, era) or spec.broken(1, era)]
+    following = spec.eras[spec.eras.index(last[-1]) + 1] if last else spec.eras[0]
+    return f"Both cuts are broken before {following}, by a debugger first of all; later by nobody modelled"
 
-    Parameters
-    ----------
-    spec : Spec
-    figure : Figure
-        Cleared first.
-    """
+
+@drawing(title)
+def draw(spec: Spec, figure: Figure) -> None:
+    """Draw one panel a cut: a letter where somebody breaks it, a dot where nobody does."""
     grid = figure.subplots(2, 2)
     for number, axes in enumerate(grid.flat):
         _panel(axes, spec, number)
@@ -172,14 +171,6 @@ def draw(spec: Spec, figure: Figure) -> None:
         " returned;  dot: nobody breaks it",
         fontsize=7.5,
     )
-    headline(figure, title(spec))
-
-
-def title(spec: Spec) -> str:
-    """Return the finding in one line."""
-    last = [era for era in spec.eras if spec.broken(0, era) or spec.broken(1, era)]
-    following = spec.eras[spec.eras.index(last[-1]) + 1] if last else spec.eras[0]
-    return f"Both cuts are broken before {following}, by a debugger first of all; later by nobody modelled"
 
 
 def caption(spec: Spec) -> str:
@@ -231,6 +222,7 @@ def _build(_: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="who_breaks", size=(PAGE, 4.6), build=_build, draw=draw, title=title, caption=caption,
-    alt=alt, rows=rows, source=lambda spec: spec.source,
+    name="who_breaks", size=(PAGE, 4.6),
+    question="Is it unsafe, who breaks it, and up to which release?",
+    build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C6",),
 )  # fmt: skip

@@ -95,21 +95,20 @@ def _one_line(text: str) -> str:
 
 
 def _chosen(only: Sequence[str] | None, formats: Sequence[str]) -> tuple[Kind, ...]:
-    from perfmodel.figures import COUNTERFACTUAL, FAILURES, FIGURES, PUBLISHED, SAFETY
+    from perfmodel.figures import EVERY
 
-    known = (*FIGURES, *PUBLISHED, *COUNTERFACTUAL, *SAFETY, *FAILURES)
     for form in formats:
         if form not in FORMATS:
             raise InputError(f"there is no format {form!r}", field="formats",
                              expected="some of " + ", ".join(FORMATS))  # fmt: skip
     if only is None:
-        return known
-    names = [k.name for k in known]
+        return EVERY
+    names = [k.name for k in EVERY]
     for name in only:
         if name not in names:
             raise InputError(f"there is no figure {name!r}", field="only",
                              expected="some of " + ", ".join(names))  # fmt: skip
-    return tuple(k for k in known if k.name in only)
+    return tuple(k for k in EVERY if k.name in only)
 
 
 def write_all(

@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from perfmodel.claims import Claim, ClaimTable
     from perfmodel.machine import Machine
 
-__all__ = ["claims_blocks", "claims_markdown"]
+__all__ = ["claims_blocks", "claims_markdown", "verdict_mark"]
 
 _TONES: dict[str, Tone] = {"holds": "good", "holds in part": "strong", "does not hold": "bad"}
 
 
-def _verdict(claim: Claim) -> Mark:
+def verdict_mark(claim: Claim) -> Mark:
+    """Return the verdict of a claim, in the tone that it deserves."""
     return Mark(claim.verdict, _TONES.get(claim.verdict, "plain"))
 
 
 def claims_blocks(table: ClaimTable) -> list[Block]:
     """Return an overview, then claim by claim the answer, where it holds and what it rests on."""
-    rows: list[list[Cell]] = [[c.name, c.claim, _verdict(c)] for c in table.claims]
+    rows: list[list[Cell]] = [[c.name, c.claim, verdict_mark(c)] for c in table.claims]
     columns = [Column("claim"), Column("in other words", wrap=True), Column("verdict")]
     blocks: list[Block] = [
         Heading("The claims of December 2020, and the rule of 2006", 3),

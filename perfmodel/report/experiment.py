@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from perfmodel.experiment.recorded import RaceCount, Recorded
 
 __all__ = [
-    "answer", "experiment_blocks", "experiment_json", "point_table", "race_table", "summary_table",
+    "answer", "effect_table", "experiment_blocks", "experiment_json", "factor_text", "overloaded",
+    "point_table", "race_table", "summary_table",
 ]  # fmt: skip
 
 _CHANGED = tuple(cut for cut in CUTS if cut != "none")
@@ -65,23 +66,24 @@ def experiment_blocks(found: Recorded, *, brief: bool = False, every: bool = Fal
 def answer(found: Recorded) -> Text:
     """Return the outcome in a sentence."""
     effects = [r for r in found.rows if r.cut != "none"]
-    alone = score(r for r in effects if not _crowded(r, found))
+    alone = score(r for r in effects if not overloaded(r, found))
     all_of_them = score(effects)
     return Text(
         f"Emulated: of {all_of_them.significant} effects of a cut beyond their own noise the models"
         f" foretold the sign of {all_of_them.right} (saying that a cut always helps is right in"
         f" {all_of_them.by_guess}); where each vCPU has a CPU of the host, of {alone.significant} the"
         f" sign of {alone.right} (always helps: {alone.by_guess}), and a ratio to"
-        f" {_factor(alone.effect_error)} in the median."
+        f" {factor_text(alone.effect_error)} in the median."
     )
 
 
-def _crowded(row: Row, found: Recorded) -> bool:
+def overloaded(row: Row, found: Recorded) -> bool:
     """Whether more threads run than the host has CPUs for their vCPUs."""
     return row.configuration.faulters + 1 > int(found.laboratory["host"]["cpus"])
 
 
-def _factor(value: float) -> str:
+def factor_text(value: float) -> str:
+    """Return a factor by which something is off: in per cent while it is small."""
     return f"{100 * (value - 1):.0f} %" if value < 2 else f"a factor of {value:.1f}"
 
 
@@ -97,11 +99,11 @@ def summary_table(found: Recorded) -> Table:
         for cut in _CHANGED:
             some = [
                 r for r in found.rows
-                if r.cut == cut and r.predicted.quantity == name and not _crowded(r, found)
+                if r.cut == cut and r.predicted.quantity == name and not overloaded(r, found)
             ]  # fmt: skip
             if some:
                 rows.append([_title(quantity), cut, *_cells(score(some))])
-    crowded = [r for r in found.rows if r.cut != "none" and _crowded(r, found)]
+    crowded = [r for r in found.rows if r.cut != "none" and overloaded(r, found)]
     if crowded:
         rows.append(["all, more threads than CPUs", "all", *_cells(score(crowded))])
     return Table(
@@ -128,7 +130,7 @@ def _cells(found: Score) -> list[Cell]:
         right = Mark(str(found.right), tone)  # type: ignore[arg-type]
     return [
         str(found.rows), str(found.significant), right,
-        _factor(error) if math.isfinite(error) else "-", share_text(found.covered),
+        factor_text(error) if math.isfinite(error) else "-", share_text(found.covered),
         share_text(found.boot_spread) if math.isfinite(found.boot_spread) else "-",
     ]  # fmt: skip
 
@@ -147,6 +149,39 @@ def _effect(quantity: Quantity, value: float) -> str:
     if quantity.unit == "ns":
         return f"{'+' if value > 0 else ''}{time_text(value, 2)}"
     return f"{100 * value:+.2g} pp"
+
+
+def effect_table(found: Recorded, vcpus: int) -> Table:
+    """Return every point of the guests of one size: each effect predicted and measured.
+
+    Parameters
+    ----------
+    found : Recorded
+    vcpus : int
+    """
+    shown = [n for n, q in QUANTITIES.items() if n[0] != "p" or q.name == "p99"]
+    columns = [Column("point", wrap=True), Column("cut")]
+    columns += [Column(_title(QUANTITIES[n]), True) for n in shown]
+    at = {(r.configuration, r.cut, r.predicted.quantity): r for r in found.rows}
+    points = sorted({r.configuration for r in found.rows if r.configuration.vcpus == vcpus})
+    rows: list[list[Cell]] = []
+    for point in points:
+        # With one VMA every VMA is the last one.
+        for cut in _CHANGED if point.vmas > 1 else _CHANGED[:2]:
+            cells: list[Cell] = [point.name.rpartition(", ")[0], cut]
+            for name in shown:
+                r = at[point, cut, name]
+                said = (
+                    f"{_effect(r.quantity, r.predicted.effect)} / {_effect(r.quantity, r.effect)}"
+                )
+                told = {True: "plain", False: "bad", None: "dim"}[r.hit]
+                cells.append(Mark(said, told))  # type: ignore[arg-type]
+            rows.append(cells)
+    return Table(
+        columns, rows,
+        f"Guests of {vcpus} vCPUs: effect of each cut against none, predicted / measured (median over"
+        " the boots); a sign that was missed stands out, what is within its noise is dim",
+    )  # fmt: skip
 
 
 def point_table(found: Recorded, **which: Any) -> Table:

@@ -8,11 +8,15 @@ from perfmodel.report.blocks import (
     Block,
     Bullets,
     Cell,
+    Code,
+    Formula,
     Heading,
     Mark,
     Picture,
     Table,
     Text,
+    legend,
+    plain,
     printable,
 )
 
@@ -57,8 +61,13 @@ def _render(block: Block) -> RenderableType | None:
             return _bullets(items) if items else None
         case Table():
             return _table(block)
-        case Picture(path, caption):
-            return Padding(RichText(printable(f"Figure {path}: {caption}")), (0, 0, 0, 2))
+        case Formula(_, words, label):
+            number = f"  ({label})" if label else ""
+            return Padding(RichText(printable(words) + number), (0, 0, 0, 4))
+        case Code(text):
+            return Padding(RichText(printable(text)), (0, 0, 0, 4))
+        case Picture(path):
+            return Padding(RichText(printable(f"Figure {path}: {legend(block)}")), (0, 0, 0, 2))
 
 
 def _bullets(items: Iterable[str]) -> RenderableType:
@@ -90,14 +99,13 @@ def _table(table: Table) -> RenderableType:
         )
     for row in table.rows:
         shown.add_row(*(_cell(cell) for cell in row))
-    if not table.caption:
+    if not legend(table):
         return shown
-    return Group(RichText(printable(table.caption), style="italic"), shown)
+    return Group(RichText(printable(legend(table)), style="italic"), shown)
 
 
 def _cell(cell: Cell) -> RenderableType:
     from rich.text import Text as RichText
 
-    if isinstance(cell, Mark):
-        return RichText(printable(cell.text), style=_STYLE[cell.tone])
-    return RichText(printable(cell))
+    style = _STYLE[cell.tone] if isinstance(cell, Mark) else ""
+    return RichText(printable(plain(cell)), style=style)

@@ -24,7 +24,7 @@ from perfmodel.errors import InputError
 from perfmodel.region import Region
 from perfmodel.rwlock.lock import LEVELS, Answer, Lock
 from perfmodel.rwlock.markov_overtaken import OvertakenWaits
-from perfmodel.rwlock.markov_states import MOVES, Shape, Structure, structure
+from perfmodel.rwlock.markov_states import Shape, Structure, count_states, structure
 from perfmodel.rwlock.markov_steady import SteadyState, steady_state
 from perfmodel.rwlock.markov_wait import WaitLaw, Waits, wait_quantile
 from perfmodel.rwlock.terms import (
@@ -48,6 +48,11 @@ _NO_THINK = 1e-9
 #: Blocked faults that one wake-up lets in at most under the kernel's rule (MAX_READERS_WAKEUP in
 #: ``kernel/locking/rwsem.c``, Linux 5.10 to 6.18). The chain lets all of them in.
 MAX_WOKEN = 256
+
+#: Chains of up to so many states are kept for the next question: its rates alone are new. The four
+#: take up to 75 MB, some 0.36 kB a state with the layout.
+_REMEMBERED = 50_000
+_remembered = lru_cache(maxsize=4)(structure)
 
 # Conditions that are met or not draw by draw.
 _LET_IN = "nobody is kept out so long that floating point has no number for it"
@@ -119,7 +124,11 @@ def solve_chain(
     draws, said, states, residual = [], [], 0, 0.0
     met = {name: np.full(len(lock.exclusive), True) for name in (_LET_IN, _AT_ONCE, _LAW)}
     # Draws differ in their rates and seldom in their states.
-    build = lru_cache(maxsize=2)(structure)
+    large = lru_cache(maxsize=2)(structure)
+
+    def build(shape: Shape) -> Structure:
+        return _remembered(shape) if count_states(shape) <= _REMEMBERED else large(shape)
+
     for index in range(len(lock.exclusive)):
         one = _draw(lock, index)
         times = (one.exclusive, one.shared, one.read_hold, one.writer_think)
@@ -208,11 +217,8 @@ _ARRAYS = ("exclusive", "shared", "read_hold", "writer_think", "wake_latency", "
 
 def _spread(lock: Lock) -> Lock:
     """Give every time one value per draw."""
-    shape = np.shape(lock.exclusive)
-    times: dict[str, Any] = {
-        name: np.broadcast_to(np.asarray(getattr(lock, name), dtype=float), shape).ravel()
-        for name in _ARRAYS
-    }
+    none = np.zeros(np.shape(lock.exclusive))
+    times: dict[str, Any] = {name: (none + getattr(lock, name)).ravel() for name in _ARRAYS}
     return replace(lock, **times)
 
 
@@ -252,7 +258,7 @@ def _wakes_all(chain: Structure, state: SteadyState) -> bool:
     """Tell whether the kernel's limit of readers to a wake-up leaves the answer alone."""
     if chain.shape.discipline != "rwsem" or chain.shape.threads <= MAX_WOKEN:
         return True
-    calls = state.rate(chain.kind == MOVES.index("call"))
+    calls = state.rate(chain.moves["call"])
     return state.rate(chain.woken > MAX_WOKEN) <= _TOLERANCE * calls
 
 
@@ -288,18 +294,18 @@ def _one(
     state = steady_state(chain, rates, cpus)
     if np.isnan(state.residual):
         return dict.fromkeys((*_FIELDS, *levels), np.nan), chain, state
-    calls = state.rate(chain.kind == MOVES.index("call"))
-    faults = state.rate(chain.kind == MOVES.index("fault"))
-    blocks = (chain.kind == MOVES.index("fault")) & chain.blocks[chain.source]
-    blocked_rate = state.rate(blocks)
+    calls = state.rate(chain.moves["call"])
+    faults = state.rate(chain.moves["fault"])
+    blocked_rate = state.rate(chain.blocking)
     blocked = blocked_rate / calls
-    blocked_time = float(state.probability @ chain.waiting_readers) / calls
+    # Sums of products and not inner products: the library would wake threads for long ones.
+    blocked_time = float((state.probability * chain.waiting_readers).sum()) / calls
     # The equation of the closed form, with the pairs as they are and not as if binomial.
     wake_time = 0.0
     if lock.readers_sleep:
         wake_time = float(
             WAKE_TIME(
-                woken=blocked, woken_pairs=state.rate(chain.woken * (chain.woken - 1)) / calls,
+                woken=blocked, woken_pairs=float((state.flow * chain.woken * (chain.woken - 1)).sum()) / calls,
                 wake_latency=lock.wake_latency[0], wake_serial=lock.wake_serial[0],
             )
         )  # fmt: skip
@@ -307,7 +313,7 @@ def _one(
     each = (blocked_time + wake_time) / blocked if blocked > 0 else 0.0
     wake_each = wake_time / blocked if blocked > 0 else 0.0
     answer: dict[Any, float] = {
-        "acquire": sections * float(state.probability @ chain.waiting_callers) / calls,
+        "acquire": sections * float((state.probability * chain.waiting_callers).sum()) / calls,
         "blocked": sections * blocked,
         "blocked_time": sections * blocked_time,
         "wake_time": sections * wake_time,
@@ -320,7 +326,7 @@ def _one(
     quantiles = dict.fromkeys(levels, 0.0 if n == 0 else np.nan)
     if n and levels and not _no_quantiles(lock, cpus):
         law = OvertakenWaits if lock.discipline == "writer_preference" else Waits
-        waits: WaitLaw = law.of(chain, np.where(blocks, state.flow, 0.0), rates)
+        waits: WaitLaw = law.of(chain, state.flow[chain.blocking], rates)
         # The law must know its own mean as well as the chain does.
         if abs(waits.mean * blocked / blocked_time - 1.0) < _TOLERANCE:
             quantiles = _quantiles(waits, share, blocked, wake_time, levels)

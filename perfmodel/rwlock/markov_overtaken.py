@@ -60,15 +60,14 @@ class OvertakenWaits(WaitLaw):
         ----------
         chain : Structure
             A chain under writer preference.
-        blocked : ndarray of shape (moves,), per ns
-            How often each move blocks a fault.
+        blocked : ndarray, per ns
+            How often each of the chain's blocking moves happens.
         rates : mapping of str to float, per ns
             The chain's rates.
         """
         n, k, m = chain.shape.threads, chain.shape.stages, chain.shape.callers
-        move = np.flatnonzero(blocked)
-        weight = blocked[move] / blocked[move].sum()
-        state = chain.source[move]
+        weight = blocked / blocked.sum()
+        state = chain.source[chain.blocking]
         inside, tail, stage = chain.inside[state], chain.tail[state], chain.stage[state]
         waiting = chain.waiting_callers[state]
         draining, writing = np.zeros((n + 1, k + 1, m + 1)), np.zeros((k + 1, m))

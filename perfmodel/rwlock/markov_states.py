@@ -25,6 +25,7 @@ triangular but for one neighbour on the wrong side within a block
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import comb, prod
 
 import numpy as np
@@ -100,7 +101,7 @@ class Structure:
     source, target : ndarray of shape (e,)
         State before and after a move.
     kind : ndarray of shape (e,)
-        Index into `MOVES`.
+        Index into `MOVES`, ascending.
     threads : ndarray of shape (e,)
         How many threads may make the move: its rate is this many times the base rate.
     woken : ndarray of shape (e,)
@@ -140,12 +141,23 @@ class Structure:
         """Faults that hold the lock for reading."""
         return self.table[:, INSIDE]
 
-    @property
+    @cached_property
     def blocks(self) -> NDArray[np.bool_]:
         """Where a fault that comes is blocked."""
         return ~_open(self.shape, self.table)
 
-    @property
+    @cached_property
+    def moves(self) -> dict[str, slice]:
+        """Where the moves of each kind stand: side by side."""
+        ends = np.searchsorted(self.kind, np.arange(len(MOVES) + 1)).tolist()
+        return {name: slice(ends[i], ends[i + 1]) for i, name in enumerate(MOVES)}
+
+    @cached_property
+    def blocking(self) -> Ints:
+        """Moves by which a fault is blocked, as numbers."""
+        return np.flatnonzero((self.kind == MOVES.index("fault")) & self.blocks[self.source])
+
+    @cached_property
     def block(self) -> Ints:
         """Number of the block of open states that a state belongs to; -1 where faults block.
 
@@ -157,7 +169,7 @@ class Structure:
         number[at] = np.cumsum(np.any(np.diff(key, axis=0, prepend=key[:1]) != 0, axis=1))
         return number
 
-    @property
+    @cached_property
     def running(self) -> Ints:
         """Threads that are not blocked: they think or hold the lock."""
         everybody = self.shape.threads + self.shape.callers

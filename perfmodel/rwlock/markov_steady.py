@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from perfmodel.rwlock.markov_layout import Layout, layout
 from perfmodel.rwlock.markov_states import MOVES, Structure
 
 __all__ = ["SteadyState", "steady_state"]
@@ -65,8 +66,8 @@ class SteadyState:
     residual: float
 
     def rate(self, which: Any) -> float:
-        """Return how often the chosen moves happen, per ns; `which` is a mask or weights."""
-        return float(self.flow @ which)
+        """Return how often the chosen moves happen, per ns; `which` is whatever indexes them."""
+        return float(self.flow[which].sum())
 
 
 def steady_state(
@@ -96,10 +97,10 @@ def steady_state(
     cycle = _Cycle.of(chain, rate)
     if cycle is None:
         return _unknown(chain)
-    direct = len(cycle.entered) <= _FEW
+    direct = len(cycle.layout.entered) <= _FEW
     y = cycle.starts_directly() if direct else cycle.starts_iterated()
     found = _at_speed(chain, rate, cycle.times(y), cpus)
-    if not direct and not found.residual < _BALANCED and len(cycle.entered) <= _SOME:
+    if not direct and not found.residual < _BALANCED and len(cycle.layout.entered) <= _SOME:
         found = _at_speed(chain, rate, cycle.times(cycle.starts_directly()), cpus)
     return SteadyState(found.probability, found.flow * unit, found.residual)
 
@@ -114,16 +115,17 @@ def _at_speed(chain: Structure, rate: Floats, times: Floats, cpus: int | None) -
     """Return the steady state from the times in every state, with the CPUs that there are."""
     if not np.all(np.isfinite(times)):
         return _unknown(chain)
-    probability = times / times.sum()
-    speed = np.ones(chain.states) if cpus is None else np.minimum(1.0, cpus / chain.running)
-    probability = probability / speed
-    probability /= probability.sum()
-    flow = probability[chain.source] * speed[chain.source] * rate
+    running = times / times.sum()
+    flow = running[chain.source] * rate
+    probability = running
+    if cpus is not None:
+        probability = running / np.minimum(1.0, cpus / chain.running)
+        # What happens in a state at full speed, over the longer time that all of them take.
+        flow /= probability.sum()
+        probability = probability / probability.sum()
     out = np.bincount(chain.source, flow, chain.states)
     imbalance = np.bincount(chain.target, flow, chain.states) - out
-    come, call, left = (
-        float(flow[chain.kind == MOVES.index(name)].sum()) for name in ("fault", "call", "read end")
-    )
+    come, call, left = (float(flow[chain.moves[k]].sum()) for k in ("fault", "call", "read end"))
     residual = [
         float(np.abs(imbalance).max() / out.max()),
         abs(float(flow[chain.starts].sum()) / call - 1.0) if call > 0 else np.inf,
@@ -139,105 +141,51 @@ class _Cycle:
 
     Attributes
     ----------
-    states : int
+    layout : Layout
+        Where everything stands.
     factors : SuperLU
         Of the triangular system, one unknown for each state and one more for each open state.
-    into, at : ndarray of shape (states,)
-        Row of a state's inflow, and the unknown that is the time in the state.
-    entered : ndarray of shape (starts,)
-        States in which an exclusive part can start.
-    source, column, weight : ndarray
-        Moves that start one: from which state, to which of `entered`, at what rate.
+    weight : ndarray of shape (starts,)
+        Rates of the moves that start an exclusive part.
     """
 
-    states: int
+    layout: Layout
     factors: Any
-    into: NDArray[np.int64]
-    at: NDArray[np.int64]
-    entered: NDArray[np.int64]
-    source: NDArray[np.int64]
-    column: NDArray[np.int64]
     weight: Floats
 
     @classmethod
     def of(cls, chain: Structure, rate: Floats) -> _Cycle | None:
         """Factor the system; None where a pivot is too small to be a number."""
-        from scipy.sparse import csc_array
         from scipy.sparse.linalg import splu
 
-        size, block = chain.states, chain.block
-        source, target = chain.source, chain.target
-        opened = np.flatnonzero(block >= 0)
-        within = ~chain.starts & (block[source] >= 0) & (block[source] == block[target])
-        crosses = ~chain.starts & ~within
-        rises = within & (target > source)
-        up = np.bincount(source[rises], rate[rises], size)
-        down = np.bincount(source[within & ~rises], rate[within & ~rises], size)
-        pivot = np.bincount(source[~within], rate[~within], size)
-        first = opened[np.diff(block[opened], prepend=-1) > 0]
-        length = np.diff(np.append(first, opened[-1] + 1))
-        pivots = _pivots(first, length, *(np.asarray(x, dtype=float) for x in (up, down, pivot)))
+        laid_out = layout(chain)
+        pivots = laid_out.pivots(rate)
         if not pivots.min() > _SMALLEST:
             return None
-        # An open state has two unknowns. Those of a block: inflows with what readers that come
-        # carry on, upwards, then times, with what readers that leave bring back, downwards.
-        into = np.arange(size)
-        into[opened[-1] + 1 :] += len(opened)
-        at = into.copy()
-        begin = np.repeat(first, length)
-        into[opened] += begin - opened[0]
-        at[opened] = into[begin] + 2 * np.repeat(length, length) - 1 - (opened - begin)
-        rising, falling = np.flatnonzero(up), np.flatnonzero(down)
-        diagonal = np.ones(size + len(opened))
-        diagonal[at] = pivots
-        unknown = np.arange(len(diagonal))
-        triangle = csc_array(
-            (
-                np.concatenate(
-                    (diagonal, -rate[crosses], -up[rising] / pivots[rising], -down[falling],
-                     np.full(len(opened), -1.0))
-                ),
-                (
-                    np.concatenate(
-                        (unknown, into[target[crosses]], into[rising + 1], at[falling - 1],
-                         at[opened])
-                    ),
-                    np.concatenate(
-                        (unknown, at[source[crosses]], into[rising], at[falling], into[opened])
-                    ),
-                ),
-            ),
-            shape=(len(diagonal), len(diagonal)),
-        )  # fmt: skip
         factors = splu(
-            triangle, permc_spec="NATURAL", diag_pivot_thresh=0.0,
+            laid_out.matrix(rate, pivots), permc_spec="NATURAL", diag_pivot_thresh=0.0,
             options={"Equil": False, "SymmetricMode": True},
         )  # fmt: skip
-        entered, column = np.unique(target[chain.starts], return_inverse=True)
-        return cls(
-            size, factors, into, at, entered, source[chain.starts], column, rate[chain.starts]
-        )  # fmt: skip
+        return cls(laid_out, factors, rate[laid_out.starts])
 
     def times(self, y: Floats) -> Floats:
         """Return the time spent in every state until the next start; `y` by columns may be many."""
-        inflow = np.zeros((len(self.into) + self._more, *y.shape[1:]))
-        inflow[self.into[self.entered]] = y
-        return np.asarray(self.factors.solve(inflow)[self.at])
-
-    @property
-    def _more(self) -> int:
-        return int(self.factors.shape[0]) - self.states
+        where = self.layout
+        inflow = np.zeros((where.unknowns, *y.shape[1:]))
+        inflow[where.into[where.entered]] = y
+        return np.asarray(self.factors.solve(inflow)[where.at])
 
     def next_start(self, y: Floats) -> Floats:
-        """Return yP: where the next exclusive part starts."""
-        flow = self.times(y)[self.source] * self.weight
-        return np.asarray(np.bincount(self.column, flow, len(self.entered)), dtype=np.float64)
+        """Return yP: where the next exclusive part starts; by rows where `y` are columns."""
+        where = self.layout
+        flow = self.times(y)[where.source].T * self.weight
+        return np.asarray(np.add.reduceat(flow, where.first, axis=-1), dtype=np.float64)
 
     def starts_iterated(self) -> Floats:
         """Solve y = yP by GMRES: exact to rounding of the largest part of y."""
         from scipy.sparse.linalg import LinearOperator, gmres
 
-        count = len(self.entered)
+        count = len(self.layout.entered)
         start: Floats = np.full(count, 1.0 / count)
         for _ in range(3):
             start = self.next_start(start)
@@ -258,43 +206,21 @@ class _Cycle:
         Elimination by the sums of what is left (Grassmann, Taksar and Heyman, Operations Research
         33, 1985) subtracts nothing.
         """
-        from scipy.sparse import csr_array
-
-        count, moves = len(self.entered), len(self.source)
-        ends = csr_array(
-            (self.weight, (self.column, np.arange(moves))), shape=(count, moves)
-        )  # fmt: skip
+        count = len(self.layout.entered)
         chance = np.empty((count, count))
         for begin in range(0, count, _AT_ONCE):
-            some = np.arange(begin, min(begin + _AT_ONCE, count))
-            unit = np.zeros((count, len(some)))
-            unit[some, some - begin] = 1.0
-            chance[some] = (ends @ self.times(unit)[self.source]).T
+            some = min(_AT_ONCE, count - begin)
+            chance[begin : begin + some] = self.next_start(np.eye(count, some, -begin))
         for last in range(count - 1, 0, -1):
             left = chance[last, :last].sum()
             if not left > 0:
                 return np.full(count, np.nan)
             chance[:last, last] /= left
-            chance[:last, :last] += np.outer(chance[:last, last], chance[last, :last])
+            chance[:last, :last] += chance[:last, last, None] * chance[last, :last]
         y = np.zeros(count)
         y[0] = 1.0
-        for i in range(1, count):
-            y[i] = y[:i] @ chance[:i, i]
-        return np.asarray(y / y.sum())
-
-
-def _pivots(
-    first: NDArray[np.int64], length: NDArray[np.int64], up: Floats, down: Floats, leaving: Floats
-) -> Floats:
-    """Eliminate upwards within every block; all blocks at once, one reader at a time.
-
-    A reader that leaves comes back up, or leaves the block from further down: the latter's share of
-    its rate adds to what leaves here.
-    """
-    pivot = leaving + up
-    leaves = leaving.copy()
-    for step in range(1, int(length.max())):
-        here = first[length > step] + step
-        leaves[here] += down[here] * leaves[here - 1] / pivot[here - 1]
-        pivot[here] = leaves[here] + up[here]
-    return pivot
+        # What is too rare for floating point comes out as no number, and is told.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for i in range(1, count):
+                y[i] = y[:i] @ chance[:i, i]
+            return np.asarray(y / y.sum())

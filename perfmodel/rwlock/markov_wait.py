@@ -16,6 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import comb
 
 import numpy as np
@@ -32,8 +33,30 @@ Complexes = NDArray[np.complex128]
 # Abate and Whitt's constants: e^-A is the error of their grid; terms before and within the average.
 _A, _TERMS, _AVERAGED = 18.4, 60, 14
 
-# Points per round and rounds of the search for a quantile: it ends at 9^-8 of the first bracket.
-_POINTS, _ROUNDS = 8, 8
+# A quantile is found when Newton's step is this part of it: the next would be about its square.
+_STEP = 1e-5
+
+# A bracket as narrow as this holds nothing more to find.
+_NARROW = 1e-12
+
+# Rounds of the search; halving alone would need no more.
+_ROUNDS = 200
+
+
+def _summed() -> Floats:
+    """Return the weight of each term in the average of the last partial sums."""
+    share = np.array([comb(_AVERAGED, i) for i in range(_AVERAGED + 1)]) / 2.0**_AVERAGED
+    # A term is in the partial sums from its own on.
+    weight = np.ones(_TERMS + _AVERAGED + 1)
+    weight[_TERMS:] = share[::-1].cumsum()[::-1]
+    weight[1::2] *= -1.0
+    weight[0] = 0.5
+    return np.asarray(weight, dtype=np.float64)
+
+
+# Arguments times the wait, and the weights of the transform there.
+_GRID = (_A + 2j * np.pi * np.arange(_TERMS + _AVERAGED + 1)) / 2.0
+_SUMMED = _summed()
 
 # Shares of the blocked faults below this are too close to the error of the inversion.
 _SMALLEST = 1e-6
@@ -57,7 +80,7 @@ class WaitLaw(ABC):
             Arguments with a real part of at least 0.
         """
 
-    @property
+    @cached_property
     def mean(self) -> float:
         """Mean wait, ns, from the slope of the transform."""
         # Complex step: exact to rounding, unlike a difference.
@@ -73,14 +96,22 @@ class WaitLaw(ABC):
         wait : ndarray, ns
             More than 0.
         """
+        return self.tail_and_density(wait)[0]
+
+    def tail_and_density(self, wait: Floats) -> tuple[Floats, Floats]:
+        """Return the probability that a wait is longer, and its density per ns, from one transform.
+
+        Parameters
+        ----------
+        wait : ndarray, ns
+            More than 0.
+        """
         t = np.asarray(wait, dtype=float)
-        j = np.arange(_TERMS + _AVERAGED + 1)
-        s = np.asarray((_A + 2j * np.pi * j) / (2.0 * t[..., None]), dtype=np.complex128)
-        values = ((1.0 - self.transform(s.ravel()).reshape(s.shape)) / s).real
-        terms = np.where(j == 0, 0.5, 1.0) * np.where(j % 2 == 0, 1.0, -1.0) * values
-        sums = np.cumsum(terms, axis=-1)[..., _TERMS:]
-        average = np.array([comb(_AVERAGED, i) for i in range(_AVERAGED + 1)]) / 2.0**_AVERAGED
-        return np.asarray(np.exp(_A / 2.0) / t * (sums @ average))
+        s = np.asarray(_GRID / t[..., None], dtype=np.complex128)
+        density = self.transform(s.ravel()).reshape(s.shape)
+        scale = np.exp(_A / 2.0) / t
+        longer = ((1.0 - density) / s).real @ _SUMMED
+        return np.asarray(scale * longer), np.asarray(scale * (density.real @ _SUMMED))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +144,14 @@ class Waits(WaitLaw):
         chain : Structure
             A chain that counts the callers ahead of the first blocked reader, or one in which no
             caller is.
-        blocked : ndarray of shape (moves,), per ns
-            How often each move blocks a fault.
+        blocked : ndarray, per ns
+            How often each of the chain's blocking moves happens.
         rates : mapping of str to float, per ns
             The chain's rates.
         """
         n, k, m = chain.shape.threads, chain.shape.stages, chain.shape.callers
-        # Only moves that block count.
-        move = np.flatnonzero(blocked)
-        weight = blocked[move] / blocked[move].sum()
-        state = chain.source[move]
+        weight = blocked / blocked.sum()
+        state = chain.source[chain.blocking]
         inside, tail, stage = chain.inside[state], chain.tail[state], chain.stage[state]
         preferred = chain.shape.discipline == "reader_preference"
         ahead = np.zeros_like(state) if preferred else chain.table[state, QUEUE]
@@ -147,36 +176,44 @@ class Waits(WaitLaw):
         s : ndarray of complex, shape (points,), per ns
             Arguments with a real part of at least 0.
         """
-        n, k, m = (size - 1 for size in self.draining.shape)
-        one = np.ones_like(s)
+        k, m = (size - 1 for size in self.writing.shape)
         stage = self.exclusive / (self.exclusive + s)
-        tail_stage = self.tail / (self.tail + s) if self.tail > 0 else one
-        hold, tail = stage**k, tail_stage**k
-        total = np.zeros_like(s)
-        # Callers ahead: one hold each, and a tail after each but the last, which wakes the reader.
-        after = [one] + [hold**a * tail ** (a - 1) for a in range(1, m + 1)]
+        hold = stage**k
+        between = hold * (self.tail / (self.tail + s)) ** k if self.tail > 0 else hold
+        # By callers ahead: what is left of the present exclusive part, or the drain and one hold.
+        present: Complexes = np.zeros((m + 1, len(s)), dtype=np.complex128)
         for at in range(1, k + 1):
-            rest = stage ** (k - at + 1)
-            for a in range(m):
-                if self.writing[at, a] > 0:
-                    total += self.writing[at, a] * rest * (hold * tail) ** a
-        # drained[t]: from the present number of readers inside, and tail stage t, to none.
-        drained = [one] + [tail_stage ** (k - t + 1) for t in range(1, k + 1)]
-        for inside in range(n + 1):
-            if inside:
-                leave = inside * self.read
-                drained[0] = drained[0] * (leave / (leave + s))
-                # From the last stage back: the stage after the last is no tail.
-                following = drained[0]
-                for t in range(k, 0, -1) if self.tail > 0 else ():
-                    denominator = leave + self.tail + s
-                    following = (leave * drained[t] + self.tail * following) / denominator
-                    drained[t] = following
-            weights = self.draining[inside]
-            for t in np.flatnonzero(weights.sum(axis=1)).tolist():
-                # Many states share a tail stage: one product for all callers ahead.
-                total += drained[t] * sum(weights[t, a] * after[a] for a in range(1, m + 1))
+            present = (present + self.writing[at, :, None]) * stage
+        present[:-1] += hold * self._drained(s)[1:]
+        # One more hold, and the tail before it, for every further caller ahead.
+        total = present[m - 1]
+        for ahead in range(m - 2, -1, -1):
+            total = total * between + present[ahead]
+        return np.asarray(total)
+
+    def _drained(self, s: Complexes) -> Complexes:
+        """Return the transforms of the drains, weighted and added up by callers ahead."""
+        n, k = (size - 1 for size in self.draining.shape[:2])
+        leave = self.read * np.arange(n + 1.0)[:, None]
+        # From so many readers inside to none, by rows.
+        ended = np.ones((n + 1, len(s)), dtype=np.complex128)
+        np.cumprod(leave[1:] / (leave[1:] + s), axis=0, out=ended[1:])
+        total = _weighted(self.draining[:, 0], ended)
+        if self.tail > 0:
+            both = 1.0 / (leave + self.tail + s)
+            leaves, ends = leave * both, self.tail * both
+            # From the last stage of the tail back: the stage after the last is no tail.
+            for stage in range(k, 0, -1):
+                ended = ends * ended
+                for inside in range(1, n + 1):
+                    ended[inside] += leaves[inside] * ended[inside - 1]
+                total += _weighted(self.draining[:, stage], ended)
         return total
+
+
+def _weighted(weights: Floats, rows: Complexes) -> Complexes:
+    """Return the sums of rows of complex numbers, one for every column of real weights."""
+    return np.asarray((weights.T @ rows.view(np.float64)).view(np.complex128))
 
 
 def wait_quantile(waits: WaitLaw, beyond: Floats) -> Floats:
@@ -192,18 +229,36 @@ def wait_quantile(waits: WaitLaw, beyond: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (levels,), ns
-        Found to about 1e-7 of the mean; NaN for a share below 1e-6.
+        As exact as the law; NaN for a share below 1e-6.
+
+    Notes
+    -----
+    Newton's method on the logarithm of the share that waits longer, which is nearly straight, from
+    where an exponential law would have it; where a step leaves the bracket, the bracket is halved.
     """
-    if len(beyond) == 0:
-        return np.zeros(0)
-    low, high = np.zeros(len(beyond)), np.full(len(beyond), 2.0 * waits.mean)
-    level = np.arange(len(beyond))
-    while np.any(short := waits.beyond(high) > np.maximum(beyond, _SMALLEST)):
-        low, high = np.where(short, high, low), np.where(short, 2.0 * high, high)
-    inner = np.arange(1, _POINTS + 1) / (_POINTS + 1)
+    found = np.full(len(beyond), np.nan)
+    left = np.flatnonzero(beyond >= _SMALLEST)
+    if len(left) == 0:
+        return found
+    mean = waits.mean
+    share = np.asarray(beyond, dtype=float)[left]
+    at, low, high = -mean * np.log(share), np.zeros(len(left)), np.full(len(left), np.inf)
     for _ in range(_ROUNDS):
-        grid = low[:, None] + (high - low)[:, None] * inner
-        passed = (waits.beyond(grid) > beyond[:, None]).sum(axis=1)
-        edges = np.column_stack((low, grid, high))
-        low, high = edges[level, passed], edges[level, passed + 1]
-    return np.asarray(np.where(beyond < _SMALLEST, np.nan, 0.5 * (low + high)))
+        longer, density = waits.tail_and_density(at)
+        short = longer > share
+        low, high = np.where(short, at, low), np.where(short, high, at)
+        # Far out the law has no digits left: no step then, and half the bracket.
+        with np.errstate(all="ignore"):
+            step = np.log(longer / share) * longer / density
+            middle = np.where(high < np.inf, 0.5 * (low + high), np.maximum(2.0 * at, mean))
+        there = at + step
+        inside = (there > low) & (there < np.minimum(high, np.maximum(2.0 * at, mean)))
+        done = (inside & (np.abs(step) <= _STEP * at)) | (high - low <= _NARROW * at)
+        at = np.where(inside, there, middle)
+        found[left] = at
+        keep = ~done
+        if not keep.any():
+            break
+        left, share = left[keep], share[keep]
+        at, low, high = at[keep], low[keep], high[keep]
+    return found

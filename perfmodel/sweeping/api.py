@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from perfmodel.errors import InputError
 from perfmodel.rwlock.lock import LEVELS
 from perfmodel.sweeping.axes import axis_of
-from perfmodel.sweeping.files import FORMATS, compute, write_netcdf, write_parquet, write_zarr
+from perfmodel.sweeping.files import FORMATS, compute, write_netcdf, write_parquet
 from perfmodel.sweeping.plan import Plan, make_plan
+from perfmodel.sweeping.store import write_zarr
 
 if TYPE_CHECKING:
     import os
@@ -38,7 +39,7 @@ def sweep(
     force: bool = False,
     lazy: bool = False,
     block_points: int | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     cluster: str | None = None,
     progress: Callable[[float], None] = lambda _: None,
     **values: Any,
@@ -66,10 +67,13 @@ def sweep(
     levels : sequence of float
         Quantiles of the wait; they take up to half of the time.
     variables : sequence of str, optional
-        Which variables to give, of `perfmodel.sweeping.variables.VARIABLES`. Default: all.
+        Which variables to give, of `perfmodel.sweeping.variables.VARIABLES`. Default: all but those of cuts
+        with a guard (``guarded_gain``, ``guarded_safe``), which ask `perfmodel.predict` point by point.
     solver : {"closed", "auto", "chain", "simulation"}
         ``closed`` answers every point in closed form and says where the stated error does not hold;
-        the others ask :func:`perfmodel.predict` for such points, one after another.
+        the others ask :func:`perfmodel.predict` for such points, one after another (``simulation``: for
+        every point), and its interval holds the simulation's own error. They too go on where they were
+        stopped, and on a cluster.
     single : bool
         Keep numbers in single precision.
     path : path, optional
@@ -82,8 +86,9 @@ def sweep(
         what has no answer. Needs the sweep extra.
     block_points : int, optional
         Points computed at a time.
-    workers : int
-        Threads.
+    workers : int, optional
+        Threads; of another solver than the closed forms, processes. Default: the CPUs that this process
+        may use.
     cluster : str, optional
         Address of a dask.distributed scheduler that computes the blocks.
     progress : callable
@@ -95,8 +100,7 @@ def sweep(
         Dimensions in the order given, then ``policy``, then ``bound`` (low, estimate, high), ``draw``
         or ``level``; units and meanings in the attributes, the provenance in those of the whole. A
         point that is no scenario is NaN, and counted in ``impossible_points``; `verdict` and its like
-        are flags. ``inside_stated_region`` says where the stated error was checked. Guards of the cuts
-        are not predicted.
+        are flags. ``inside_stated_region`` says where the stated error was checked.
 
     Raises
     ------

@@ -145,6 +145,10 @@ def _wait_quantile(
     return out + each if out > 0.0 else out
 
 
+#: Newton's step, relative to the quantile, that needs no further one.
+_LAST_STEP = 1e-7
+
+
 @compiled
 def _quantile(level: float, x: float, a: float, theta: float, alone: bool) -> Any:
     """Quantile of the time that a fault is blocked: that of `blocked_quantile` for Poisson faults."""
@@ -169,7 +173,8 @@ def _quantile(level: float, x: float, a: float, theta: float, alone: bool) -> An
             break
         step = beyond / tail * math.log(beyond / left)
         c = max(c + step, 0.0)
-        if abs(step) <= 1e-12 * (x + c):
+        # Newton's next step would be about the square of this one.
+        if abs(step) <= _LAST_STEP * (x + c):
             break
     return x + c
 

@@ -12,6 +12,7 @@ import numpy as np
 from perfmodel import __version__
 from perfmodel.results import LEVEL
 from perfmodel.sweeping.answers import Found
+from perfmodel.sweeping.guarded import GUARDED
 from perfmodel.sweeping.variables import BOUNDS, VARIABLES, Variable
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def meta_of(plan: Plan, variable: Variable) -> dict[str, Any]:
     if flags:
         meta["flag_values"] = np.arange(len(flags), dtype=np.int8)
         meta["flag_meanings"] = " ".join(f.replace(" ", "_") for f in flags)
-    if variable.name == "net_gain" and plan.draws > 1 and not plan.keep_draws:
+    if variable.bounded and plan.draws > 1 and not plan.keep_draws:
         meta["level"] = LEVEL
     return meta
 
@@ -115,6 +116,11 @@ def coordinates_of(plan: Plan) -> dict[str, tuple[tuple[str, ...], Any, dict[str
         "long_name": "where the write lock is downgraded"
     }  # fmt: skip
     extra = {name for v in plan.variables for name, _ in plan.extra(VARIABLES[v])}
+    if "guarded" in extra:
+        labels = [f"{policy.value} with {guard}" for policy, guard in GUARDED]
+        coordinates["guarded"] = ("guarded",), np.array(labels, dtype=str), {
+            "long_name": "a cut with what would make it safe; with a nested flush where it needs one"
+        }  # fmt: skip
     if "level" in extra:
         coordinates["level"] = ("level",), np.array(plan.levels), {"units": "1"}
     if "bound" in extra:

@@ -11,6 +11,7 @@ import numpy as np
 from perfmodel.sweeping.answers import Found, empty
 from perfmodel.sweeping.arrays import answer_group
 from perfmodel.sweeping.groups import COMPILED, STREAMED, Group, Impossible, groups_of
+from perfmodel.sweeping.guarded import unguarded, with_guards
 from perfmodel.sweeping.pointwise import by_other_solvers
 from perfmodel.sweeping.stream import answer_stream, is_plain
 from perfmodel.sweeping.variables import VARIABLES
@@ -49,6 +50,8 @@ def evaluate(plan: Plan, block: Block, *, loop: bool | None = None) -> Found:
         Arrays with the points along the first axis, in C order; NaN where there is no answer.
     """
     loop = compiles(plan) if loop is None else loop
+    if unguarded(plan) is not plan:
+        return with_guards(plan, block, lambda asked: evaluate(asked, block, loop=loop))
     if plan.solver != "closed":
         return by_other_solvers(plan, block, lambda asked: _closed(asked, block, loop))
     return _closed(plan, block, loop)

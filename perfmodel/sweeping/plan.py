@@ -14,12 +14,13 @@ import numpy as np
 
 from perfmodel import __version__
 from perfmodel.errors import InputError
+from perfmodel.held import holding
 from perfmodel.machine import Machine
 from perfmodel.rwlock.fallback import CHOICES as SOLVER_CHOICES
 from perfmodel.rwlock.lock import LEVELS
 from perfmodel.scenario import Policy, Scenario
 from perfmodel.sweeping.axes import CHOICES, Axis, axis_of, changes_of, check_together
-from perfmodel.sweeping.held import holding
+from perfmodel.sweeping.guarded import GUARDED
 from perfmodel.sweeping.variables import VARIABLES, Variable, chosen
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ SCHEMA = "perfmodel.sweep/1"
 
 #: Points of a block unless said otherwise: what a worker has in memory at a time.
 BLOCK = 1 << 17
+
+#: And where points are asked of `predict`, by a simulation or not: what a kill may lose stays a minute.
+_BLOCK_POINTWISE = {True: 64, False: 512}
 
 #: And at most so many bytes of results.
 _BLOCK_BYTES = 1 << 27
@@ -123,6 +127,11 @@ class Plan:
         return math.prod(self.shape)
 
     @property
+    def pointwise(self) -> bool:
+        """Whether points are asked of `predict`, one after another: a thousand times slower."""
+        return self.solver != "closed" or any(VARIABLES[n].guarded for n in self.variables)
+
+    @property
     def policies(self) -> tuple[Policy, ...]:
         """The policies, in the order of the dimension."""
         return self.scenario.policies
@@ -179,11 +188,13 @@ class Plan:
         dims: list[tuple[str, int]] = []
         if variable.policy:
             dims.append(("policy", len(self.policies)))
+        if variable.guarded:
+            dims.append(("guarded", len(GUARDED)))
         if variable.name == "wait_quantile":
             dims.append(("level", len(self.levels)))
         if variable.drawn and self.keep_draws:
             dims.append(("draw", self.draws))
-        elif variable.name == "net_gain" and self.draws > 1:
+        elif variable.bounded and self.draws > 1:
             dims.append(("bound", 3))
         return tuple(dims)
 
@@ -329,4 +340,5 @@ def make_plan(
     plan = Plan(scenario, tuple(axes), zipped, draws, seed, keep_draws, tuple(levels), names, solver,
                 single)  # fmt: skip
     fits = max(1, _BLOCK_BYTES // max(plan.bytes_per_point, 1))
-    return replace(plan, block_points=block_points or min(BLOCK, fits))
+    usual = _BLOCK_POINTWISE[solver == "simulation"] if plan.pointwise else BLOCK
+    return replace(plan, block_points=block_points or min(usual, fits))

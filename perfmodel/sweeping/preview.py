@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from perfmodel.sweeping.evaluate import answered, compiles, parted
+from perfmodel.sweeping.evaluate import answered, compiles, evaluate, parted
 from perfmodel.sweeping.groups import Group
+from perfmodel.sweeping.guarded import unguarded
 
 if TYPE_CHECKING:
     from perfmodel.sweeping.plan import Plan
@@ -32,7 +33,7 @@ class Preview:
     compiled : bool
         Whether the compiled loop is used where it can answer.
     others : bool
-        Whether points are asked of another solver besides, which is not in the time.
+        Whether some points are asked of another solver besides, which is not in the time.
     """
 
     points: int
@@ -60,6 +61,9 @@ def preview(plan: Plan) -> Preview:
     ----------
     plan : Plan
     """
+    if plan.solver == "simulation" or unguarded(plan) is not plan:
+        # Every point is asked of `predict`: one of them says how long.
+        return _preview(plan, plan.size * _asked(plan), compiles(plan))
     loop = compiles(plan)
     block = plan.block(plan.blocks // 2)
     groups = [g for g in parted(plan, block, loop) if isinstance(g, Group)]
@@ -75,10 +79,24 @@ def preview(plan: Plan) -> Preview:
         each = max(taken - one, 0.0) / (points - 1) if points > 1 else one
         # A group costs something whatever its size.
         seconds = sum(max(one - each, 0.0) + each * g.size for g in groups)
+    return _preview(plan, seconds * plan.size / block.size, loop)
+
+
+def _preview(plan: Plan, seconds: float, loop: bool) -> Preview:
     return Preview(
-        plan.size, plan.blocks, len(plan.policies), seconds * plan.size / block.size,
-        plan.size * plan.bytes_per_point, loop, plan.solver != "closed",
+        plan.size, plan.blocks, len(plan.policies), seconds, plan.size * plan.bytes_per_point, loop,
+        plan.solver in ("auto", "chain"),
     )  # fmt: skip
+
+
+def _asked(plan: Plan) -> float:
+    """Return the seconds that the solver takes for one point."""
+    single = replace(plan, block_points=1)
+    block = single.block(single.blocks // 2)
+    evaluate(single, block)  # compiles
+    begun = time.perf_counter()
+    evaluate(single, block)
+    return time.perf_counter() - begun
 
 
 def _timed(plan: Plan, group: Group, points: int, loop: bool) -> float:

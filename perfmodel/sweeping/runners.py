@@ -1,12 +1,14 @@
-"""Who computes the blocks: this process, several of its threads, or a cluster; in order, few at a time."""
+"""Who does the work: threads or processes of this machine, or a cluster; in order, few at a time."""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from perfmodel.errors import InputError, MissingExtraError
 from perfmodel.sweeping.answers import Found
@@ -16,16 +18,23 @@ from perfmodel.sweeping.plan import Plan, plan_of
 if TYPE_CHECKING:
     from perfmodel.sweeping.plan import Block
 
-__all__ = ["answer_blocks", "compute_block"]
+__all__ = ["answer_blocks", "compute_block", "each_on_cluster", "each_on_processes", "usable_cpus"]
 
-#: Blocks that are asked for or wait to be written, for each worker: what bounds the memory.
+Item = TypeVar("Item")
+
+#: Items that are asked for or wait to be written, for each worker: what bounds the memory.
 _AHEAD = 2
 
 #: Seconds to wait for a scheduler, and for its first worker.
 TIMEOUT = 10.0
 
-#: Times a cluster tries a block again whose worker was lost.
+#: Times a cluster tries an item again whose worker was lost.
 _RETRIES = 5
+
+
+def usable_cpus() -> int:
+    """Return the number of CPUs that this process may run on."""
+    return len(os.sched_getaffinity(0))
 
 
 def compute_block(document: str, index: int) -> Found:
@@ -35,19 +44,26 @@ def compute_block(document: str, index: int) -> Found:
 
 
 def answer_blocks(
-    plan: Plan, indices: Iterable[int], *, workers: int = 1, cluster: str | None = None
-) -> Iterator[tuple[Block, Found]]:
+    plan: Plan, indices: Iterable[int], *, workers: int | None = None, cluster: str | None = None,
+    loop: bool | None = None,
+) -> Iterator[tuple[Block, Found]]:  # fmt: skip
     """Answer blocks, in the order given; at most a few are in memory at a time.
+
+    Blocks are computed beside the caller, who may write one while the next are under way.
 
     Parameters
     ----------
     plan : Plan
     indices : iterable of int
         Which blocks.
-    workers : int
-        Threads of this process. The compiled loop runs beside others; arrays hardly do.
+    workers : int, optional
+        Threads of this process: the compiled loop runs beside others, arrays hardly do. Where another
+        solver than the closed forms is asked, or guards, which hold the interpreter, processes. Default: the CPUs
+        that this process may use.
     cluster : str, optional
         Address of a dask.distributed scheduler, whose workers are asked instead.
+    loop : bool, optional
+        As :func:`perfmodel.sweeping.evaluate.evaluate`; a cluster's workers choose themselves.
 
     Raises
     ------
@@ -57,46 +73,121 @@ def answer_blocks(
         If it is asked for without its extra.
     """
     if cluster is not None:
-        with _cluster(cluster, plan) as (ask, several):
-            yield from _ahead(plan, indices, ask, several)
-    elif workers > 1:
-        # The first block compiles the loop, once.
-        indices = iter(indices)
-        for first in indices:
-            yield plan.block(first), evaluate(plan, plan.block(first))
-            break
-        pool = ThreadPoolExecutor(workers)
-        try:
-
-            def submit(index: int) -> Any:
-                return pool.submit(evaluate, plan, plan.block(index))
-
-            yield from _ahead(plan, indices, submit, workers)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        name, given = f"perfmodel-sweep-{plan.sha256[:16]}", (plan.document(),)
+        answers = each_on_cluster(compute_block, indices, given, cluster=cluster, name=name)
+    elif plan.pointwise and plan.blocks > 1:
+        answers = each_on_processes(compute_block, indices, (plan.document(),), workers=workers)
     else:
-        for index in indices:
-            yield plan.block(index), evaluate(plan, plan.block(index))
+        answers = _on_threads(plan, indices, workers or usable_cpus(), loop)
+    for index, found in answers:
+        yield plan.block(index), found
 
 
-def _ahead(
-    plan: Plan, indices: Iterable[int], submit: Callable[[int], Any], workers: int
-) -> Iterator[tuple[Block, Found]]:
-    """Keep every worker busy and hand the results out in order."""
-    waiting: deque[tuple[int, Any]] = deque()
-    for index in indices:
-        waiting.append((index, submit(index)))
-        if len(waiting) >= _AHEAD * workers:
-            done, future = waiting.popleft()
-            yield plan.block(done), future.result()
-    while waiting:
-        done, future = waiting.popleft()
-        yield plan.block(done), future.result()
+def _on_threads(
+    plan: Plan, indices: Iterable[int], workers: int, loop: bool | None
+) -> Iterator[tuple[int, Found]]:
+    def answer(index: int) -> Found:
+        return evaluate(plan, plan.block(index), loop=loop)
+
+    # The first block compiles the loop, once.
+    indices = iter(indices)
+    for first in indices:
+        yield first, answer(first)
+        break
+    with _pool(ThreadPoolExecutor(workers)) as pool:
+        yield from _ahead(indices, lambda i: pool.submit(answer, i), workers)
+
+
+def each_on_processes(
+    function: Callable[..., Any], items: Iterable[Item], given: tuple[Any, ...] = (), *,
+    workers: int | None = None,
+) -> Iterator[tuple[Item, Any]]:  # fmt: skip
+    """Call a function of a module for each item, in processes of this machine; in order.
+
+    For what holds the interpreter and so gains nothing from threads.
+
+    Parameters
+    ----------
+    function : callable
+        Called with what is `given`, then the item.
+    items : iterable
+    given : tuple
+    workers : int, optional
+        Processes. Default: the CPUs that this process may use; of one none is started.
+
+    Yields
+    ------
+    item, result
+    """
+    count = workers or usable_cpus()
+    if count == 1:
+        for item in items:
+            yield item, function(*given, item)
+        return
+    # Not forked: threads of numba or BLAS may be under way here.
+    fresh = multiprocessing.get_context("spawn")
+    with _pool(ProcessPoolExecutor(count, mp_context=fresh)) as pool:
+        yield from _ahead(items, lambda item: pool.submit(function, *given, item), count)
+
+
+def each_on_cluster(
+    function: Callable[..., Any], items: Iterable[Item], given: tuple[Any, ...] = (), *,
+    cluster: str, name: str,
+) -> Iterator[tuple[Item, Any]]:  # fmt: skip
+    """Call a function of a module for each item, on a cluster; in order.
+
+    Parameters
+    ----------
+    function, items, given
+        As `each_on_processes`.
+    cluster : str
+        Address of a dask.distributed scheduler.
+    name : str
+        Of the whole: the scheduler knows an item by it and its own text.
+
+    Raises
+    ------
+    InputError
+        If the cluster cannot be reached.
+    MissingExtraError
+        If dask.distributed is not installed.
+    """
+    with _cluster(cluster) as (client, several):
+
+        def ask(item: Item) -> Any:
+            # By its key: an item whose worker was lost is computed again, and only that.
+            return client.submit(function, *given, item, key=f"{name}-{item}", retries=_RETRIES)
+
+        yield from _ahead(items, ask, several)
 
 
 @contextmanager
-def _cluster(address: str, plan: Plan) -> Iterator[tuple[Callable[[int], Any], int]]:
-    """Give a function that asks a cluster for one block, and how many blocks it does at a time."""
+def _pool(pool: Executor) -> Iterator[Executor]:
+    """Give a pool, and begin nothing more of it once the caller goes."""
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ahead(
+    items: Iterable[Item], submit: Callable[[Item], Any], workers: int
+) -> Iterator[tuple[Item, Any]]:
+    """Keep every worker busy and hand the results out in order."""
+    waiting: deque[tuple[Item, Any]] = deque()
+    for item in items:
+        waiting.append((item, submit(item)))
+        if len(waiting) >= _AHEAD * workers:
+            done, future = waiting.popleft()
+            yield done, future.result()
+    while waiting:
+        done, future = waiting.popleft()
+        yield done, future.result()
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[tuple[Any, int]]:
+    """Give the client of a cluster, and how many items it does at a time."""
     try:
         import distributed
     except ImportError:
@@ -115,14 +206,6 @@ def _cluster(address: str, plan: Plan) -> Iterator[tuple[Callable[[int], Any], i
         except TimeoutError:
             raise InputError(f"the scheduler at {address!r} has no worker", field="cluster",
                              expected="at least one") from None  # fmt: skip
-        document, name = plan.document(), f"perfmodel-sweep-{plan.sha256[:16]}"
-
-        def ask(index: int) -> Any:
-            # The scheduler knows a block by its key: a lost one is computed again, and only that.
-            return client.submit(
-                compute_block, document, index, key=f"{name}-{index}", retries=_RETRIES
-            )
-
-        yield ask, sum(client.nthreads().values())
+        yield client, sum(client.nthreads().values())
     finally:
         client.close()

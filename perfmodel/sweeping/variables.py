@@ -48,6 +48,16 @@ class Variable:
     boolean: bool = False
 
     @property
+    def guarded(self) -> bool:
+        """Whether it is of cuts with a guard, along their own dimension."""
+        return self.name.startswith("guarded_")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether an interval is given of it, where there are draws."""
+        return self.name in ("net_gain", "guarded_gain")
+
+    @property
     def names_policy(self) -> bool:
         """Whether its flags are the policies, in the order of their dimension."""
         return self.name in ("verdict_policy", "best_safe_policy")
@@ -82,14 +92,19 @@ _ALL = (
     Variable("best_safe_policy", "", "the policy with the largest net gain that is safe", False, False),
     Variable("share_of_thread_time", "1", "net gain of the judged cut over the time of all threads",
              False, False),
+    Variable("guarded_gain", "ns", "thread time that a cut with a guard, which no kernel has, saves a call"
+             " against no downgrade", False),
+    Variable("guarded_safe", "", "no actor of the stale-TLB model breaks the cut with the guard", False,
+             False, boolean=True),
     Variable("answered_by", "", "who answered", False, False, SOLVERS),
 )  # fmt: skip
 
 #: Every variable by name.
 VARIABLES: Mapping[str, Variable] = MappingProxyType({v.name: v for v in _ALL})
 
-#: What is given unless variables are named; who answered only where it may differ.
-DEFAULT = tuple(name for name in VARIABLES if name != "answered_by")
+#: What is given unless variables are named: not what guards would do, which takes long, and who answered
+#: only where it may differ.
+DEFAULT = tuple(n for n, v in VARIABLES.items() if n != "answered_by" and not v.guarded)
 
 
 def chosen(names: Sequence[str] | str | None, solver: str) -> tuple[str, ...]:
@@ -101,7 +116,7 @@ def chosen(names: Sequence[str] | str | None, solver: str) -> tuple[str, ...]:
         If there is no such variable, or none is named.
     """
     if names is None:
-        return DEFAULT if solver == "closed" else tuple(VARIABLES)
+        return DEFAULT if solver == "closed" else (*DEFAULT, "answered_by")
     wanted = [n.strip().replace("-", "_") for n in ([names] if isinstance(names, str) else names)]
     for name in wanted:
         if name not in VARIABLES:

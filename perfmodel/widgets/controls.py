@@ -9,10 +9,10 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from perfmodel.errors import PerfmodelError
 from perfmodel.quantities import SCENARIO, Quantity
 from perfmodel.report.labels import label
-from perfmodel.scenario import OPERATIONS, TRANSITIONS
+from perfmodel.scenario import OPERATIONS, TRANSITIONS, Policy
+from perfmodel.widgets.attempt import attempt
 from perfmodel.widgets.state import Change, ExplorerState
 
 __all__ = ["GROUPS", "RELEASES", "Controls", "grid", "label", "slider"]
@@ -29,14 +29,17 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Machine and kernel": ("cpus",),
 }  # fmt: skip
 
+#: Which policies can be compared with none, two columns of them.
+_COMPARED = tuple(p for p in Policy if p is not Policy.NONE)
+
 #: A slider whose mechanism can be absent: the name, and the value that means absent.
 _OPTIONAL: dict[str, tuple[str, Any]] = {
     "remote_cpus": ("set the remote CPUs", None),
     "io_share": ("some faults wait for I/O", 0.0),
 }
 
-_WIDTH = "395px"
 _LABEL = {"description_width": "138px"}
+_SLIDER, _NUMBER, _RESET = ({"width": w} for w in ("272px", "88px", "28px"))
 
 
 def _tooltip(declared: Quantity) -> str:
@@ -45,6 +48,10 @@ def _tooltip(declared: Quantity) -> str:
         f"{declared.meaning}. Slider: {low:g} to {high:g}; allowed: {declared.expectation()}."
         f" Source: {declared.source}."
     )
+
+
+def _heading(text: str) -> Any:
+    return ipw.HTML(f'<h2 style="margin:2px 0 0 0;font-size:1em">{text}</h2>')
 
 
 def grid(declared: Quantity) -> list[float]:
@@ -89,7 +96,7 @@ def slider(declared: Quantity, value: float) -> Any:
     """
     widget = ipw.SelectionSlider(
         options=_options(grid(declared)), description=label(declared), tooltip=_tooltip(declared),
-        style=_LABEL, layout={"width": _WIDTH},
+        style=_LABEL, layout=_SLIDER, readout=False,
     )  # fmt: skip
     if value <= 0 and declared.spans_decades:
         # Zero has no place on a logarithm: a mechanism switched on begins in the middle.
@@ -112,11 +119,12 @@ def _place(widget: Any, value: float) -> None:
 
 @dataclass(frozen=True)
 class _Bound:
-    """A widget, how the state's value is put into it, and when it is visible."""
+    """A widget, how the state's value is put into it, when it is visible, and what goes with it."""
 
     widget: Any
     put: Callable[[Any], None]
     visible: Callable[[], bool] = lambda: True
+    row: Any = None
 
 
 class Controls:
@@ -135,15 +143,18 @@ class Controls:
         self._failed = failed
         self._busy = False
         self._bound: dict[str, _Bound] = {}
+        #: The field and the reset button beside a slider, by parameter.
+        self.numbers: dict[str, Any] = {}
+        self.backs: dict[str, Any] = {}
         boxes = []
         for title, names in GROUPS.items():
-            heading = ipw.HTML(f'<h4 style="margin:2px 0 0 0">{title}</h4>')
-            rows = [heading, *self._menus(title)]
+            rows = [_heading(title), *self._menus(title)]
             for name in names:
                 if name in _OPTIONAL:
                     rows.append(self._switch(name))
                 rows.append(self._slider(name))
             boxes.append(ipw.VBox(rows, layout={"margin": "0 0 4px 0"}))
+        boxes.append(self._policies())
         self.undo = ipw.Button(description="Undo", tooltip="Take the last change back")
         self.reset = ipw.Button(description="Reset", tooltip="Return to the first scenario")
         for button, act in ((self.undo, state.undo), (self.reset, state.reset)):
@@ -171,7 +182,9 @@ class Controls:
         try:
             for bound in self._bound.values():
                 shown = bound.visible()
-                bound.widget.layout.display = None if shown else "none"
+                for part in (bound.widget, bound.row):
+                    if part is not None:
+                        part.layout.display = None if shown else "none"
                 if shown:
                     bound.put(None)
             self.undo.disabled = not self.state.can_undo
@@ -179,36 +192,42 @@ class Controls:
             self._busy = before
 
     def _try(self, act: Callable[[], Any]) -> None:
-        try:
-            act()
-        except PerfmodelError as error:
-            self._failed(str(error))
+        if not attempt(act, self._failed):
             # The refused value must not stay on the slider: what is seen is what is computed.
             self.follow(Change(frozenset()))
-        else:
-            self._failed("")
 
     def _bind(
         self, name: str, widget: Any, put: Callable[[Any], None],
         read: Callable[[Any], Any] = lambda value: value,
-        visible: Callable[[], bool] = lambda: True, target: str | None = None,
+        visible: Callable[[], bool] = lambda: True, target: str | None = None, row: Any = None,
     ) -> Any:  # fmt: skip
         def moved(event: dict[str, Any]) -> None:
             if not self._busy:
                 self._try(lambda: self.state.set(target or name, read(event["new"])))
 
         widget.observe(moved, names="value")
-        self._bound[name] = _Bound(widget, put, visible)
-        return widget
+        self._bound[name] = _Bound(widget, put, visible, row)
+        return widget if row is None else row
 
     def _slider(self, name: str) -> Any:
+        """Return a row: the slider, a field for any number, and a button back to the initial value."""
         declared = SCENARIO[name]
         widget = slider(declared, self.state.remembered(name))
+        kind = ipw.IntText if declared.integer else ipw.FloatText
+        field = kind(value=widget.value, tooltip=_tooltip(declared), layout=_NUMBER)
+        back = ipw.Button(description="↺", layout=_RESET)
+        back.on_click(lambda _: self._try(lambda: self.state.restore(name)))
+        row = ipw.HBox([widget, field, back])
+        row.add_class("perfmodel-row")
 
         def put(_: Any) -> None:
             value = self.state.value(name)
             if value is not None and widget.value != value:
                 _place(widget, value)
+            field.value = widget.value if value is None else value
+            first = self.state.initial(name)
+            back.disabled = value == first
+            back.tooltip = f"back to {'what follows from the rest' if first is None else first}"
 
         def visible() -> bool:
             if name in _OPTIONAL:
@@ -217,7 +236,34 @@ class Controls:
                 return bool(self.state.value("io_share"))
             return self.state.value(name) is not None
 
-        return self._bind(name, widget, put, visible=visible)
+        self.numbers[name], self.backs[name] = field, back
+        field.observe(lambda event: self._typed(name, event["new"]), names="value")
+        return self._bind(name, widget, put, visible=visible, row=row)
+
+    def _typed(self, name: str, value: float) -> None:
+        if not self._busy:
+            self._try(lambda: self.state.set(name, value))
+
+    def _policies(self) -> Any:
+        """Return a checkbox for each policy that can be compared with none."""
+        rows = []
+        for policy in _COMPARED:
+            box = ipw.Checkbox(
+                description=policy.value, indent=False, layout={"width": "120px"},
+                tooltip="compare this policy with no downgrade",
+            )  # fmt: skip
+
+            def put(_: Any, box: Any = box, policy: Policy = policy) -> None:
+                box.value = policy in self.state.value("policies")
+
+            def read(on: bool, policy: Policy = policy) -> tuple[Policy, ...]:
+                now = self.state.value("policies")
+                return tuple(p for p in Policy if (on if p is policy else p in now))
+
+            rows.append(self._bind(f"policy_{policy.name.lower()}", box, put, read,
+                                   target="policies"))  # fmt: skip
+        heading = _heading("Policies compared with none")
+        return ipw.VBox([heading, ipw.HBox(rows, layout={"flex_flow": "row wrap"})])
 
     def _switch(self, name: str) -> Any:
         """Return the checkbox of a mechanism that can be absent."""

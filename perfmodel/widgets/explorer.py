@@ -1,8 +1,8 @@
 """The explorer: controls beside a verdict, a table and a picture, all views of one state.
 
-A move shows the central estimate at once. Once the moves pause, the interval of that point and the
-curve follow from another thread; whoever moves again makes them void. Without a running event loop
-(a script, a test) everything is computed before the change returns.
+A move shows the central estimate at once. Once the moves pause, the interval of that point and
+whatever the visible view has to compute follow from another thread; whoever moves again makes them
+void. Without a running event loop (a script, a test) everything is computed before the change returns.
 """
 
 from __future__ import annotations
@@ -11,40 +11,59 @@ import asyncio
 import base64
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
 import ipywidgets as ipw
 
-from perfmodel.breakeven import PARAMETERS, BreakEven, break_even
 from perfmodel.errors import PerfmodelError
 from perfmodel.prediction import Prediction, predict
 from perfmodel.scenario import Policy
 from perfmodel.verdict import CUTS, time_text
 from perfmodel.widgets.controls import Controls
+from perfmodel.widgets.exchange import Exchange
+from perfmodel.widgets.export import picture_files
 from perfmodel.widgets.figureview import FigureView, SliderNames
-from perfmodel.widgets.picture import WIDTH, Picture
-from perfmodel.widgets.state import PATHS, Change, ExplorerState
+from perfmodel.widgets.pinboard import Pinboard
+from perfmodel.widgets.start import PresetMenu
+from perfmodel.widgets.state import Change, ExplorerState
 from perfmodel.widgets.tables import guard_table, policy_table, verdict_html, warnings_html
+from perfmodel.widgets.viewmenus import ViewMenus
+from perfmodel.widgets.views import KINDS, WIDTH, Canvas, Question, Scene, View
 
 __all__ = ["Explorer"]
 
-#: Draws of the machine's constants behind the interval of the point, and of each point of a curve.
-DRAWS, CURVE_DRAWS, CURVE_POINTS = 100, 40, 25
+#: Draws of the machine's constants behind the interval of the point.
+DRAWS = 100
 
-#: Pause after the last move before the interval and the curve are computed, seconds.
+#: Pause after the last move before the interval and the view's own work are begun, seconds.
 PAUSE = 0.15
 
-_CURVES_KEPT = 64
+_RESULTS_KEPT = 64
 
-#: The menu's first entry: plot the cut that the verdict is about.
-_JUDGED = "the judged cut"
+#: By which letters are larger for a projector.
+_LARGE = 1.3
 
-#: Rows closer together than Jupyter's, so that controls and picture fit one screen.
+#: Rows closer together than Jupyter's, so that controls and picture fit one screen; larger letters
+#: take the place they need.
 _STYLE = """<style>
 .perfmodel-explorer { --jp-widgets-inline-height: 25px; --jp-widgets-margin: 1px; }
 .perfmodel-explorer .widget-html-content { line-height: 1.35; }
+.perfmodel-row button { padding: 0; }
+.perfmodel-explorer button:focus-visible, .perfmodel-explorer input:focus-visible,
+.perfmodel-explorer select:focus-visible, .perfmodel-explorer .noUi-handle:focus-visible {
+  outline: 3px solid #0072B2; outline-offset: 1px; }
+.perfmodel-large { --jp-widgets-font-size: 17px; --jp-widgets-inline-height: 32px; }
+.perfmodel-large .widget-html-content, .perfmodel-large .widget-label,
+.perfmodel-large input, .perfmodel-large select, .perfmodel-large button { font-size: 17px; }
+.perfmodel-large .perfmodel-controls { width: 520px !important; }
+.perfmodel-large .perfmodel-row > .widget-inline-hbox:first-child { width: 360px !important; }
+.perfmodel-large .perfmodel-controls .widget-label { width: 190px !important; }
+.perfmodel-large .widget-toggle-button { width: auto !important; }
+.perfmodel-large .widget-checkbox { width: auto !important; }
+.perfmodel-large .perfmodel-views .widget-dropdown { width: 270px !important; }
+.perfmodel-large .perfmodel-views .widget-dropdown .widget-label { width: 70px !important; }
 </style>"""
 
 _log = logging.getLogger(__name__)
@@ -60,34 +79,42 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
     Attributes
     ----------
     state : ExplorerState
-        The scenario, what is plotted, undo and export.
+        The scenario, what is shown, pins, undo and export.
     controls : Controls
         The widgets by parameter name.
     prediction : Prediction
         What is shown.
-    pending : bool
-        Whether what is shown is the central estimate alone.
+    scene : Scene
+        What the visible view shows.
+    view : FigureView
+        The picture.
     """
 
     def __init__(self, state: ExplorerState) -> None:
         self.state = state
-        self.pending = False
         self.prediction: Prediction = predict(
-            state.scenario, draws=1, solver="closed", guards=False
+            state.scenario, draws=1, levels=(), solver="closed", guards=False
         )
         self._generation = 0
         self._guards = ""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._curves: OrderedDict[tuple[Any, ...], BreakEven] = OrderedDict()
-        self._curve: BreakEven | None = None
-        self._picture = Picture()
+        self._views: dict[str, View] = {}
+        #: Results of the views by view and key, the last used last; and the last of each view.
+        self._results: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._latest: dict[str, Any] = {}
+        self._pinned: dict[str, Prediction] = {}
         self._build()
         super().__init__(children=self._layout_rows())
         self.add_class("perfmodel-explorer")
         state.listen(self._changed)
-        self.view.observe(self._rescaled, names="dpr")
+        self.view.observe(lambda _: self._guard(self._rescale), names="dpr")
         self.settle()
+
+    @property
+    def pending(self) -> bool:
+        """Whether what is shown is the central estimate alone."""
+        return self.scene.pending
 
     def _build(self) -> None:
         self.alert = ipw.HTML(layout={"margin": "0"})
@@ -97,47 +124,32 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         self.guards = ipw.HTML()
         self.warnings = ipw.HTML()
         self.view = FigureView(width=WIDTH)
-        self.controls = Controls(self.state, self._say)
-        style = {"description_width": "70px"}
-        self.over = ipw.Dropdown(
-            description="plot over", options=tuple(PARAMETERS), value=self.state.over,
-            tooltip="the parameter on the abscissa", style=style, layout={"width": "250px"},
-        )  # fmt: skip
-        cuts = [p for p in self.state.scenario.policies if p is not Policy.NONE]
-        self.policy = ipw.Dropdown(
-            description="gain of", style=style, layout={"width": "250px"},
-            options=[_JUDGED, *(p.value for p in cuts)],
-            tooltip="the policy whose net gain is plotted",
-        )  # fmt: skip
-        for menu in (self.over, self.policy):
-            menu.observe(self._plot_chosen, names="value")
-        self.form = ipw.Dropdown(
-            description="as", options=["Python", "command line", "JSON"], style={
-                "description_width": "30px"}, layout={"width": "190px"})  # fmt: skip
-        self.text = ipw.Textarea(
-            layout={"width": "auto", "height": "190px"},
-            tooltip="copy from here; JSON can be changed and loaded",
+        self.controls = Controls(self.state, self.say)
+        self.presets = PresetMenu(self.state, self.say)
+        self.pinboard = Pinboard(self.state, self.say)
+        self.exchange = Exchange(self.state, self.say, self.files)
+        self.large = ipw.Checkbox(
+            description="large type",
+            indent=False,
+            tooltip="for a projector",
+            layout={"width": "auto", "margin": "1px 12px"},
         )
-        self.load = ipw.Button(
-            description="Load this JSON", tooltip="replace the scenario by the text",
-            layout={"width": "140px"},
-        )  # fmt: skip
-        self.form.observe(lambda _: self._export(), names="value")
-        self.load.on_click(lambda _: self._load())
+        self.menus = ViewMenus(self.state, self.say, (self.large, self.status))
+        self.large.observe(lambda _: self._guard(self._enlarge), names="value")
 
     def _layout_rows(self) -> list[Any]:
-        take = ipw.Accordion(
-            children=[ipw.VBox([ipw.HBox([self.form, self.load]), self.text])],
-            titles=("Take this scenario elsewhere: Python, command line, JSON",),
-            selected_index=None,
+        controls = ipw.VBox(
+            [self.presets.box, self.controls.box], layout={"width": "410px", "flex": "0 0 auto"}
         )
+        controls.add_class("perfmodel-controls")
         views = ipw.VBox(
-            [self.alert, self.verdict, self.table, ipw.HBox([self.over, self.policy, self.status]),
-             self.view, self.guards, self.warnings],
+            [self.alert, self.verdict, self.table, self.menus.box, self.view, self.pinboard.box,
+             self.guards, self.warnings],
             layout={"flex": "1 1 640px", "min_width": "0", "max_width": "820px"},
         )  # fmt: skip
-        both = ipw.HBox([self.controls.box, views], layout={"flex_flow": "row wrap"})
-        return [ipw.HTML(_STYLE), both, take, SliderNames()]
+        views.add_class("perfmodel-views")
+        both = ipw.HBox([controls, views], layout={"flex_flow": "row wrap"})
+        return [ipw.HTML(_STYLE), both, self.exchange.box, SliderNames()]
 
     # ------------------------------------------------------------------ what happens on a change
 
@@ -155,13 +167,12 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         self._timer = loop.call_later(PAUSE, self._start, loop)
 
     def _quick(self, change: Change) -> None:
-        """Show the central estimate, and the curve if it is known."""
+        """Show the central estimate, and the view's result if it is known."""
         if not change.plot:
-            self.prediction = predict(self.state.scenario, draws=1, solver="closed", guards=False)
-        known = self._curves.get(self._curve_key())
-        if known is not None:
-            self._curve = known
-        self._render(pending=True, stale=known is None)
+            self.prediction = predict(
+                self.state.scenario, draws=1, levels=(), solver="closed", guards=False
+            )
+        self._render(pending=not change.plot or self.pending)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
@@ -173,85 +184,110 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
     async def _settle_later(self, generation: int) -> None:
         scenario = self.state.scenario
         try:
-            prediction = await asyncio.to_thread(predict, scenario, draws=DRAWS)
-            if generation != self._generation:
-                return
-            self.prediction = prediction
-            key = self._curve_key()
-            curve = self._curves.get(key)
-            if curve is None:
-                self._render(pending=False, stale=True)
-                curve = await asyncio.to_thread(self._find_curve, generation)
+            if self.pending or self.prediction.scenario != scenario:
+                prediction = await asyncio.to_thread(predict, scenario, draws=DRAWS)
                 if generation != self._generation:
                     return
-            self._keep(key, curve)
-            self._render(pending=False, stale=False)
+                self.prediction = prediction
+            await asyncio.to_thread(self._predict_pins, generation)
+            view, question = self._view(), self._question()
+            if self._known(view, question) is None:
+                self._render(pending=False)
+                result = await asyncio.to_thread(self._compute, view, question, generation)
+                if generation != self._generation:
+                    return
+                self._keep(view, question, result)
+            self._render(pending=False)
         except _SupersededError:
             return
-        except PerfmodelError as error:
-            self._say(str(error))
         except Exception as error:
-            _log.exception("the explorer could not finish")
-            self._say(f"{type(error).__name__}: {error}")
+            if generation == self._generation:
+                self._failed(error)
 
     def settle(self) -> None:
-        """Compute everything of the present scenario now and show it."""
+        """Compute everything of the present scenario and view now and show it."""
         self.prediction = predict(self.state.scenario, draws=DRAWS)
-        key = self._curve_key()
-        curve = self._curves.get(key)
-        self._keep(key, curve if curve is not None else self._find_curve(self._generation))
-        self._render(pending=False, stale=False)
+        self._predict_pins(self._generation)
+        view, question = self._view(), self._question()
+        try:
+            if self._known(view, question) is None:
+                self._keep(view, question, self._compute(view, question, self._generation))
+        except PerfmodelError as error:
+            self._failed(error)
+        else:
+            self._render(pending=False)
 
-    def _find_curve(self, generation: int) -> BreakEven:
+    def _compute(self, view: View, question: Question, generation: int) -> Any:
         def progress(_: float) -> None:
             if generation != self._generation:
                 raise _SupersededError
 
-        return break_even(
-            self.state.scenario, self.state.over, policy=self.plotted, points=CURVE_POINTS,
-            draws=CURVE_DRAWS, progress=progress, solver="closed",
-        )  # fmt: skip
+        return view.compute(question, progress)
 
-    def _keep(self, key: tuple[Any, ...], curve: BreakEven) -> None:
-        self._curve = self._curves[key] = curve
-        self._curves.move_to_end(key)
-        while len(self._curves) > _CURVES_KEPT:
-            self._curves.popitem(last=False)
+    def _predict_pins(self, generation: int) -> None:
+        """Predict what is pinned and not predicted yet."""
+        for pin in self.state.pins:
+            known = self._pinned.get(pin.name)
+            if known is None or known.scenario != pin.scenario:
+                self._pinned[pin.name] = predict(pin.scenario, draws=DRAWS)
+            if generation != self._generation:
+                raise _SupersededError
 
-    def _curve_key(self) -> tuple[Any, ...]:
-        """Return what the curve depends on: everything but the swept parameter itself."""
-        scenario, over = self.state.scenario, self.state.over
-        data = scenario.to_dict()
-        part, _, name = PATHS[over].rpartition(".")
-        (data[part] if part else data)[name] = None
-        return (over, self.plotted, scenario.machine, repr(data))
+    # ------------------------------------------------------------------ the visible view
+
+    def _view(self) -> View:
+        """Return the visible view; each is made when it is first looked at."""
+        name = self.state.shown.view
+        if name not in self._views:
+            canvas = Canvas(scale=_LARGE if self.large.value else 1.0)
+            canvas.set_ratio(self.view.dpr)
+            self._views[name] = KINDS[name](canvas)
+        return self._views[name]
+
+    def _question(self) -> Question:
+        return Question(self.state.scenario, self.state.shown, self.plotted, self.state.pins)
 
     @property
     def plotted(self) -> Policy:
         """The cut whose net gain is plotted."""
-        if self.state.policy is not None:
-            return self.state.policy
-        judged = self.prediction.verdict.policy
-        return Policy(judged) if judged != Policy.NONE.value else CUTS[0]
+        chosen, compared = self.state.policy, self.state.scenario.policies
+        if chosen is not None and chosen in compared:
+            return chosen
+        judged = Policy(self.prediction.verdict.policy)
+        if judged is not Policy.NONE:
+            return judged
+        return next(
+            (p for p in (*CUTS, *compared) if p in compared and p is not Policy.NONE), judged
+        )
+
+    def _known(self, view: View, question: Question) -> tuple[Any] | None:
+        """Return the view's result for a question, in a tuple; None where it must be computed."""
+        key = view.key(question)
+        if key is None:
+            return (None,)
+        found = self._results.get((view.name, key))
+        return None if found is None else (found,)
+
+    def _keep(self, view: View, question: Question, result: Any) -> None:
+        key = (view.name, view.key(question))
+        self._results[key] = self._latest[view.name] = result
+        self._results.move_to_end(key)
+        while len(self._results) > _RESULTS_KEPT:
+            self._results.popitem(last=False)
+
+    def _scene(self, *, pending: bool) -> Scene:
+        view, question = self._view(), self._question()
+        known = self._known(view, question)
+        result = self._latest.get(view.name) if known is None else known[0]
+        return Scene(question, self.prediction, result, pending=pending, stale=known is None)
 
     # ------------------------------------------------------------------ what is shown
 
-    def _render(self, *, pending: bool, stale: bool) -> None:
-        self.pending = pending
-        prediction, policy = self.prediction, self.plotted
-        curve = self._curve
-        if curve is not None and (curve.over, curve.policy) != (self.state.over, policy):
-            curve = None
-        point = self.state.value(self.state.over)
-        if self.state.over == "remote_cpus":
-            point = self.state.scenario.remote_cpus
-        alt = self._picture.update(
-            prediction, policy, self.state.over, curve,
-            None if point is None else float(point), pending=stale,
-        )  # fmt: skip
-        result = prediction[policy]
-        safe = "safe" if result.safety.safe else "unsafe"
-        summary = f"{policy.value}: {time_text(float(result.net_gain[0]))} saved a call, {safe}."
+    def _render(self, *, pending: bool, trouble: str = "") -> None:
+        scene = self.scene = self._scene(pending=pending)
+        prediction, view = self.prediction, self._view()
+        alt = view.update(scene)
+        view.canvas.note(trouble)
         # One message a widget; the texts first, so that whoever waits for the picture finds them.
         self.verdict.value = verdict_html(prediction, pending=pending)
         self.table.value = policy_table(prediction, pending=pending)
@@ -262,59 +298,73 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         )  # fmt: skip
         if not pending:
             self._guards = self.guards.value
+            known = [self._pinned.get(p.name) for p in self.state.pins]
+            self.pinboard.show(prediction, tuple(p for p in known if p), scene.question.policy)
         self.warnings.value = warnings_html(prediction.warnings)
-        state = "computing" if pending or stale else "ready"
+        state = "failed" if trouble else "computing" if pending or scene.stale else "ready"
         self.status.value = (
             f'<span class="perfmodel-status" data-state="{state}" role="status">'
             f"{'computing…' if state == 'computing' else ''}</span>"
         )
-        self._export()
-        self.view.show(self._picture.png(), alt, summary)
+        self.exchange.follow()
+        self.view.show(view.canvas.png(), f"{trouble} {alt}".strip(), self._summary(scene))
 
-    def _rescaled(self, _: Any) -> None:
-        def draw() -> None:
-            self._picture.set_scale(self.view.dpr)
-            self._render(pending=self.pending, stale=self._curve is None)
+    def _summary(self, scene: Scene) -> str:
+        policy = scene.question.policy
+        if policy not in scene.prediction.scenario.policies or policy is Policy.NONE:
+            return "Nothing is compared."
+        result = scene.prediction[policy]
+        safe = "safe" if result.safety.safe else "unsafe"
+        return f"{policy.value}: {time_text(float(result.net_gain[0]))} saved a call, {safe}."
 
-        self._guard(draw)
+    def _rescale(self) -> None:
+        for view in self._views.values():
+            view.canvas.set_ratio(self.view.dpr)
+        self._render(pending=self.pending)
 
-    def _say(self, text: str) -> None:
+    def _enlarge(self) -> None:
+        (self.add_class if self.large.value else self.remove_class)("perfmodel-large")
+        self._views.clear()
+        self._render(pending=self.pending)
+
+    def say(self, text: str) -> None:
         """Put a message into the alert line; the empty string clears it."""
         self.alert.value = (
             '<p role="alert" class="perfmodel-alert" style="margin:0 0 4px 0;padding:4px 8px;'
             f'border-left:4px solid #b00020;line-height:1.3">{escape(text)}</p>' if text else ""
         )  # fmt: skip
 
+    def _failed(self, error: Exception) -> None:
+        """Tell in the alert line and in the view that its own work failed."""
+        if isinstance(error, PerfmodelError):
+            text = str(error)
+        else:
+            _log.error("the explorer could not finish", exc_info=error)
+            text = f"{type(error).__name__}: {error}"
+        self.say(text)
+        self._guard(lambda: self._render(pending=False, trouble=text))
+
     def _guard(self, act: Callable[[], None]) -> None:
         """Run a handler so that no error is lost: a notebook does not show those of callbacks."""
         try:
             act()
         except PerfmodelError as error:
-            self._say(str(error))
+            self.say(str(error))
         except Exception as error:
             _log.exception("the explorer could not follow a change")
-            self._say(f"{type(error).__name__}: {error}")
+            self.say(f"{type(error).__name__}: {error}")
 
-    def _plot_chosen(self, _: Any) -> None:
-        self._guard(lambda: self.state.show(
-            over=self.over.value,
-            policy=None if self.policy.value == _JUDGED else self.policy.value,
-        ))  # fmt: skip
+    # ------------------------------------------------------------------ taking the picture along
 
-    def _export(self) -> None:
-        make = {"Python": self.state.to_python, "command line": self.state.to_command,
-                "JSON": self.state.to_json}[self.form.value]  # fmt: skip
-        self.text.value = make()
-        self.load.layout.display = None if self.form.value == "JSON" else "none"
+    def files(self, formats: Sequence[str] = ("svg", "pdf", "png")) -> dict[str, bytes]:
+        """Return the picture shown as files by name, with caption, data and provenance.
 
-    def _load(self) -> None:
-        text = self.text.value
-
-        def act() -> None:
-            self.state.load_json(text)
-            self._say("")
-
-        self._guard(act)
+        Raises
+        ------
+        InputError
+            If it is still being computed, or a format is unknown.
+        """
+        return picture_files(self.scene, self.state.exploration, tuple(formats))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """Return the widget, and its picture for places that show no widgets."""

@@ -1,13 +1,14 @@
-"""Two small front-end widgets: a picture that says when it is shown, and names for the sliders."""
+"""Small front-end widgets: a picture that says when it is shown, names for controls, a courier."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
 import traitlets
 
-__all__ = ["FigureView", "SliderNames"]
+__all__ = ["Courier", "FigureView", "SliderNames"]
 
 _STATIC = Path(__file__).resolve().parent / "static"
 
@@ -47,8 +48,32 @@ class FigureView(anywidget.AnyWidget):
 
 
 class SliderNames(anywidget.AnyWidget):
-    """Gives the sliders below the element of class `root_class` their accessible names."""
+    """Gives the controls below the element of class `root_class` their accessible names."""
 
     _esm = (_STATIC / "labels.js").read_text(encoding="utf-8")
 
     root_class = traitlets.Unicode("perfmodel-explorer").tag(sync=True)
+
+
+class Courier(anywidget.AnyWidget):
+    """Takes text to the reader's clipboard, and files to the reader's disk.
+
+    Parameters
+    ----------
+    told : callable
+        Called with what went wrong, or with the empty string once a text is in the clipboard.
+    """
+
+    _esm = (_STATIC / "courier.js").read_text(encoding="utf-8")
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        super().__init__()
+        self.on_msg(lambda _, message, __: told(str(message.get("what", ""))))
+
+    def copy_text(self, text: str) -> None:
+        """Put a text into the clipboard."""
+        self.send({"kind": "copy", "text": text})
+
+    def save_file(self, name: str, content: bytes, kind: str) -> None:
+        """Offer a file of a media type for saving."""
+        self.send({"kind": "save", "name": name, "type": kind}, [content])

@@ -5,13 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 from perfmodel.prediction import Prediction
 from perfmodel.results import LEVEL, PolicyResult
 from perfmodel.scenario import Policy
 from perfmodel.verdict import time_text
 
-__all__ = ["guard_table", "phase_table", "policy_table", "verdict_html", "warnings_html"]
+if TYPE_CHECKING:
+    from perfmodel.rwlock.lock import Answer
+    from perfmodel.widgets.comparison import Row
+
+__all__ = [
+    "comparison_table",
+    "guard_table",
+    "phase_table",
+    "policy_table",
+    "verdict_html",
+    "warnings_html",
+]
 
 #: Colour of an answer's badge, dark enough for white text; the word itself says the same.
 _BADGE = {
@@ -66,7 +78,7 @@ def warnings_html(warnings: Sequence[str]) -> str:
         return ""
     items = "".join(f"<li>{escape(w)}</li>" for w in warnings)
     return (
-        '<div class="perfmodel-warnings" style="font-size:12px;line-height:1.3">'
+        '<div class="perfmodel-warnings" style="font-size:0.92em;line-height:1.3">'
         f'<strong>Where this answer is weak</strong><ul style="margin:2px 0">{items}</ul></div>'
     )
 
@@ -84,8 +96,8 @@ def _table(head: Iterable[str], rows: Iterable[Sequence[str]], caption: str, nam
         for row in rows
     )
     return (
-        f'<table class="perfmodel-{name}" style="border-collapse:collapse;font-size:12px;'
-        'font-variant-numeric:tabular-nums;line-height:1.5">'
+        f'<table class="perfmodel-{name}" style="border-collapse:collapse;font-size:0.92em;'
+        'font-variant-numeric:tabular-nums;line-height:1.25">'
         f'<caption style="text-align:left;caption-side:top;padding:2px 5px">{escape(caption)}'
         f"</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     )
@@ -119,7 +131,7 @@ def policy_table(prediction: Prediction, *, pending: bool = False) -> str:
             "" if reference or not math.isfinite(estimate) else between,
             "" if reference or not math.isfinite(estimate) else pays,
             time_text(float(answer.wait_mean[0])),
-            time_text(float(answer.wait_quantiles[0.99][0])),
+            _quantile(answer),
             time_text(float(result.hold.exclusive[0])),
             time_text(float(result.hold.shared[0])),
         ))  # fmt: skip
@@ -128,6 +140,12 @@ def policy_table(prediction: Prediction, *, pending: bool = False) -> str:
             "hold<br>shared")  # fmt: skip
     caption = "Policies: thread time a call, and who waits. In brackets: hypothetical, the policy is unsafe"
     return _table(head, rows, caption, "policies")
+
+
+def _quantile(answer: Answer) -> str:
+    """Return the 99 % quantile of the wait; while a drag goes on it is left out."""
+    known = answer.wait_quantiles.get(0.99)
+    return "…" if known is None else time_text(float(known[0]))
 
 
 def _gain(result: PolicyResult, estimate: float) -> str:
@@ -160,6 +178,21 @@ def guard_table(prediction: Prediction) -> str:
             f"{100 * LEVEL:g} %<br>interval", "P(pays)")  # fmt: skip
     caption = "The downgrade and a guard that no kernel has, against doing nothing"
     return _table(head, rows, caption, "guards")
+
+
+def comparison_table(pins: Sequence[str], rows: Sequence[Row]) -> str:
+    """Return the present scenario beside those pinned.
+
+    Parameters
+    ----------
+    pins : sequence of str
+        Their names.
+    rows : sequence of Row
+        What differs, and what is answered.
+    """
+    cells = [tuple(map(escape, (r.what, r.now, *r.pinned))) for r in rows]
+    return _table(("what", "now", *map(escape, pins)), cells,
+                  "Beside what is pinned: where it differs, and the answers", "comparison")  # fmt: skip
 
 
 def phase_table(*cases: tuple[str, Prediction], policy: Policy = Policy.NONE) -> str:

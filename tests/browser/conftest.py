@@ -43,6 +43,16 @@ def chromium() -> str | None:
     return next((found for name in CANDIDATES if (found := shutil.which(name))), None)
 
 
+def wounds(page: Any) -> list[str]:
+    """Return what axe-core finds on a page, of level serious or above."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {v['help']}: {v['nodes'][0]['html'][:200]}"
+        for v in found if v["impact"] in ("serious", "critical")
+    ]  # fmt: skip
+
+
 def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -155,12 +165,12 @@ def page(lab: Lab, complaints: list[str]) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         try:
-            yield _opened(browser, lab, complaints)
+            yield opened(browser, lab, complaints)
         finally:
             browser.close()
 
 
-def _opened(browser: Any, lab: Lab, complaints: list[str]) -> Any:
+def opened(browser: Any, lab: Lab, complaints: list[str]) -> Any:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(30_000)
     page.on("pageerror", lambda error: complaints.append(str(error)))

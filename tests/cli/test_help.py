@@ -16,7 +16,8 @@ from .conftest import Cli
 
 VERBS = ("predict", "break-even", "measure", "read", "calibrate", "figures", "report", "machine",
          "machine list", "machine show", "sensitivity", "claims", "simulate", "safety", "lost-stores",
-         "validate", "published", "machine diff", "sweep",
+         "validate", "published", "machine diff", "sweep", "compare", "calibrate-fleet", "write-up",
+         "experiment", "experiment predict", "experiment compare",
          "explore")  # fmt: skip
 
 #: Verbs whose examples take no files and no minutes.

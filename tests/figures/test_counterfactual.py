@@ -11,10 +11,10 @@ import pytest
 
 import perfmodel as pm
 from perfmodel.counterfactual import Effect, recorded, score
-from perfmodel.figures import COUNTERFACTUAL, Inputs, counterfactual, new_figure
+from perfmodel.figures import Inputs, counterfactual, new_figure
 from perfmodel.figures.writing import make
 
-(KIND,) = COUNTERFACTUAL
+KIND = counterfactual.FIGURE
 
 needs_a_run = pytest.mark.skipif(not recorded(), reason="no run of the counterfactual is recorded")
 

@@ -152,15 +152,23 @@ def test_the_same_bytes_in_two_processes(run_file: Path, tmp_path: Path) -> None
     code = (
         "import sys, perfmodel as pm; from perfmodel.figures import write_all;"
         "write_all(pm.Machine.load('xeon-vm-6.18'), pm.read(sys.argv[1]), directory=sys.argv[2],"
-        "only=['natural_experiment'])"
+        "only=['natural_experiment', 'cost_of_blocking', 'who_breaks'])"
     )
     for k, zone in enumerate(("UTC", "Asia/Tokyo")):
-        env = os.environ | {"PYTHONHASHSEED": str(k + 1), "TZ": zone, "MPLBACKEND": "svg"}
+        home = tmp_path / f"home-{k}"
+        home.mkdir()
+        # Somebody's own settings, which must not reach a figure.
+        (home / "matplotlibrc").write_text(f"lines.linewidth: {1 + 8 * k}\naxes.grid: {bool(k)}\n")
+        env = os.environ | {"PYTHONHASHSEED": str(k + 1), "TZ": zone, "MPLBACKEND": "svg",
+                            "HOME": str(home), "MPLCONFIGDIR": str(home)}  # fmt: skip
         subprocess.run(
             [sys.executable, "-c", code, run_file, tmp_path / str(k)], check=True, env=env
         )
     first, second = ({p.name: p.read_bytes() for p in (tmp_path / k).iterdir()} for k in "01")
     assert first.keys() == second.keys()
+    assert {
+        f"cost_of_blocking.{form}" for form in ("svg", "pdf", "png", "md", "csv")
+    } <= first.keys()
     assert [n for n in first if first[n] != second[n]] == []
 
 

@@ -6,6 +6,7 @@ import copy
 import importlib.util
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -49,8 +50,46 @@ def pair(
         return kept, build.execute(copy.deepcopy(kept))
 
 
-def test_there_are_notebooks() -> None:
-    assert NOTEBOOKS
+def test_they_are_numbered_without_a_gap() -> None:
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{i + 1:02}" for i in range(len(NOTEBOOKS))]
+
+
+def test_the_index_names_each_with_its_question() -> None:
+    rows = re.findall(
+        r"^\| \[(\d\d)\]\((\S+)\) \| (.+?\?) \| (.+?) \| (\d+) \|$",
+        (FOLDER / "README.md").read_text(encoding="utf-8"), re.MULTILINE,
+    )  # fmt: skip
+    assert [name for _, name, *_ in rows] == [path.name for path in NOTEBOOKS]
+    assert all(name.startswith(number) for number, name, *_ in rows)
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    pages = {path: "\n".join(c.source for c in nbformat.read(path, as_version=4).cells
+                             if c.cell_type == "markdown") for path in NOTEBOOKS}  # fmt: skip
+    pages[FOLDER / "README.md"] = (FOLDER / "README.md").read_text(encoding="utf-8")
+    broken = [(page.name, to) for page, text in pages.items()
+              for to in re.findall(r"\]\(([^)#\s]+)", text)
+              if "://" not in to and not (page.parent / to).exists()]  # fmt: skip
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_it_begins_with_its_question_and_the_answer(path: Path) -> None:
+    first = nbformat.read(path, as_version=4).cells[0]
+    question, _, rest = first.source.partition("\n\n")
+    assert first.cell_type == "markdown"
+    assert question.startswith("# ")
+    assert question.endswith("?")
+    assert rest.startswith("**Answer.** ")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_no_cell_is_longer_than_a_screen(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    for cell in cells[:-1]:
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= 40, cell.source.splitlines()[0]
+            assert max(map(len, cell.source.splitlines())) <= 140
 
 
 def test_it_runs_without_a_word_on_stderr(pair: tuple[Any, Any]) -> None:
@@ -77,9 +116,41 @@ def test_it_is_kept_by_the_rule(pair: tuple[Any, Any], build: ModuleType) -> Non
     assert nbformat.writes(again) == nbformat.writes(kept)
     text = json.dumps(kept)
     assert "widget-view" not in text
-    pictures = [o for c in kept.cells for o in c.get("outputs", ())
-                if "image/png" in o.get("data", {})]  # fmt: skip
-    assert pictures
+    shown = [o for c in kept.cells for o in c.get("outputs", ())
+             if {"image/png", "text/html"} & set(o.get("data", {}))]  # fmt: skip
+    assert shown
+
+
+def test_a_name_chooses_and_a_wrong_one_is_told(build: ModuleType) -> None:
+    assert [path.name[:2] for path in build.chosen(["06", "01"])] == ["01", "06"]
+    assert build.chosen([]) == NOTEBOOKS
+    with pytest.raises(ValueError, match=r"begins with 'xx'; there are 01-when"):
+        build.chosen(["xx"])
+
+
+def test_a_failing_notebook_is_left_as_it_was(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    broken = tmp_path / "01-broken.ipynb"
+    cells = [nbformat.v4.new_code_cell("assert 1 == 2")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), broken)
+    before = broken.read_bytes()
+    monkeypatch.setattr(build, "FOLDER", tmp_path)
+    assert build.main([]) == 1
+    assert broken.read_bytes() == before
+    assert "01-broken.ipynb: failed, left as it was" in capsys.readouterr().out
+
+
+def test_of_what_widgets_show_a_picture_or_a_table_is_kept(build: ModuleType) -> None:
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "VBox()"}
+    for kind in ("image/png", "text/html"):
+        output = nbformat.v4.new_output("display_data", data={**view, kind: "content"})
+        assert build._kept(output).data == {kind: "content"}
+    formula = nbformat.v4.new_output(
+        "display_data", data={"text/latex": "$x$", "text/plain": "<Math>"}
+    )
+    assert build._kept(formula).data == {"text/latex": "$x$"}
 
 
 def test_numbers_may_differ_in_their_last_digits_only(build: ModuleType) -> None:

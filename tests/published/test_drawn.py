@@ -10,11 +10,11 @@ from matplotlib.text import Text
 
 pytest.importorskip("yaml")
 
-from perfmodel.figures import PUBLISHED, Inputs, new_figure
+from perfmodel.figures import Inputs, new_figure, published
 from perfmodel.figures.writing import make
 from perfmodel.machine import Constant, Machine
 
-(KIND,) = PUBLISHED
+KIND = published.FIGURE
 
 
 def _texts(machine: Machine) -> tuple[object, list[str]]:

@@ -23,8 +23,9 @@ from perfmodel.errors import InputError
 from perfmodel.rwlock import Lock, solve
 from perfmodel.rwlock.lock import DISCIPLINES
 from perfmodel.rwlock.markov import solve_chain, steady_state
+from perfmodel.rwlock.markov_overtaken import OvertakenWaits
 from perfmodel.rwlock.markov_states import MOVES, Shape, count_states, structure
-from perfmodel.rwlock.markov_wait import Waits, wait_quantile
+from perfmodel.rwlock.markov_wait import WaitLaw, Waits, wait_quantile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "equations"))
 from lock_simulation import simulate
@@ -320,7 +321,7 @@ def test_time_and_flow_are_conserved(
     state = steady_state(chain, _base(lock, stages))
     assert state.residual < 1e-12
     assert state.probability.min() >= 0
-    assert state.rate(chain.woken) == pytest.approx(answer.blocked[0] * answer.call_rate[0])
+    assert state.flow @ chain.woken == pytest.approx(answer.blocked[0] * answer.call_rate[0])
     calls = state.rate(chain.kind == MOVES.index("call"))
     assert state.rate(chain.starts) == pytest.approx(calls)
     # Processor sharing changes the clock of a state, so all rates by one factor.
@@ -730,8 +731,7 @@ def test_mean_of_the_law_is_the_mean_of_the_chain(shared: float) -> None:
     chain = structure(Shape(16, 3, 4, shared > 0, "rwsem"))
     base = _base(lock, 4)
     state = steady_state(chain, base)
-    blocks = (chain.kind == MOVES.index("fault")) & chain.blocks[chain.source]
-    waits = Waits.of(chain, np.where(blocks, state.flow, 0.0), base)
+    waits = Waits.of(chain, state.flow[chain.blocking], base)
     answer = solve_chain(lock, stages=4)
     assert waits.mean == pytest.approx(answer.blocked_time[0] / answer.blocked[0], rel=1e-7)
 
@@ -742,14 +742,51 @@ def test_law_of_one_thread_is_a_mixture_of_erlang_laws(stages: int) -> None:
     lock, chain = _lock(fault_threads=1), structure(Shape(1, 1, stages, False, "rwsem"))
     base = _base(lock, stages)
     state = steady_state(chain, base)
-    blocks = (chain.kind == MOVES.index("fault")) & chain.blocks[chain.source]
-    waits = Waits.of(chain, np.where(blocks, state.flow, 0.0), base)
+    waits = Waits.of(chain, state.flow[chain.blocking], base)
     wait = np.array([100.0, 1500.0, 2800.0, 3000.0, 3300.0, 9000.0])
     left = stages - np.arange(1, stages + 1) + 1
     exact = gammaincc(left, base["exclusive stage"] * wait[:, None]) @ waits.writing[1:, 0]
     assert waits.beyond(wait) == pytest.approx(exact, abs=1e-7)
     assert wait_quantile(waits, exact[1:4]) == pytest.approx(wait[1:4], rel=1e-6)
     assert np.isnan(wait_quantile(waits, np.array([1e-9]))[0])
+
+
+class _Mixed(WaitLaw):
+    """Short waits and rare ones 10,000 times as long: where Newton's steps leave the bracket."""
+
+    share, each = np.array([0.99, 0.01]), np.array([1.0, 1e-4])
+    rate = 1.0
+
+    def transform(self, s: np.ndarray) -> np.ndarray:
+        return (self.each / (self.each + s[:, None])) @ self.share
+
+    def exact(self, wait: np.ndarray) -> np.ndarray:
+        return np.exp(-self.each * wait[:, None]) @ self.share
+
+
+def test_quantiles_of_a_law_of_two_scales() -> None:
+    law, share = _Mixed(), np.array([0.999999, 0.9, 0.3, 0.02, 0.0105, 0.0095, 1e-3, 1e-5])
+    found = wait_quantile(law, share)
+    assert law.exact(found) == pytest.approx(share, abs=2e-8)
+    assert np.all(np.diff(found) > 0)
+    assert law.mean == pytest.approx(0.99 + 100.0)
+
+
+@pytest.mark.parametrize("rule", ["rwsem", "reader_preference", "writer_preference"])
+@pytest.mark.parametrize("stages", [1, 6])
+def test_quantiles_leave_their_shares_beyond_them(rule: str, stages: int) -> None:
+    chain = structure(Shape(12, 3, stages, True, rule))
+    base = _base(_lock(fault_threads=12, writer_threads=3, shared=SHARED), stages)
+    state = steady_state(chain, base)
+    law = OvertakenWaits if rule == "writer_preference" else Waits
+    waits = law.of(chain, state.flow[chain.blocking], base)
+    share = np.array([0.999, 0.7, 0.2, 1e-2, 1e-4, 2e-6])
+    found = wait_quantile(waits, share)
+    assert waits.beyond(found) == pytest.approx(share, abs=1e-9)
+    # What one transform gives is the law's own slope.
+    step = 1e-4 * found
+    slope = (waits.beyond(found - step) - waits.beyond(found + step)) / (2 * step)
+    assert waits.tail_and_density(found)[1] == pytest.approx(slope, rel=1e-3, abs=1e-7 / waits.mean)
 
 
 @pytest.mark.parametrize(
@@ -786,3 +823,13 @@ def test_what_the_chain_cannot_answer_is_refused(
 ) -> None:
     with pytest.raises(InputError):
         solve_chain(_lock(**bad), **more)  # type: ignore[arg-type]
+
+
+def test_a_chain_that_is_remembered_answers_the_next_rates_and_again_the_first() -> None:
+    first, second = _lock(fault_threads=5), _lock(fault_threads=5, fault_think=700.0)
+    alone = steady_state(structure(Shape(5, 1, 1, False, "rwsem")), _base(second, 1))
+    chain = structure(Shape(5, 1, 1, False, "rwsem"))
+    before = steady_state(chain, _base(first, 1))
+    assert np.array_equal(steady_state(chain, _base(second, 1)).probability, alone.probability)
+    assert np.array_equal(steady_state(chain, _base(first, 1)).probability, before.probability)
+    assert not np.array_equal(before.probability, alone.probability)

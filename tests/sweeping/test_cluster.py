@@ -15,8 +15,9 @@ import perfmodel as pm
 from perfmodel.errors import InputError
 from perfmodel.machine import Machine
 from perfmodel.sweeping.axes import axis_of
-from perfmodel.sweeping.files import compute, write_zarr
+from perfmodel.sweeping.files import compute
 from perfmodel.sweeping.plan import Plan, make_plan
+from perfmodel.sweeping.store import write_zarr
 
 distributed = pytest.importorskip("distributed", reason="the sweep extra is not installed")
 
@@ -64,6 +65,27 @@ def test_a_killed_worker_changes_nothing(cluster: Any, plan: Plan, tmp_path: Pat
         tmp_path / "found.zarr", engine="zarr", consolidated=False, chunks=None
     )
     xr.testing.assert_equal(stored.load(), local)
+
+
+def test_a_grid_of_simulations_and_a_fleet_of_runs_go_the_same_way(
+    cluster: Any, machine: Machine, tmp_path: Path
+) -> None:
+    scenario = pm.Scenario(machine, policies=(pm.Policy.NONE, pm.Policy.LAST_VMA),
+                           faults=pm.Faults(threads=2, think_us=20))  # fmt: skip
+    plan = make_plan(
+        scenario, [axis_of("pages", [1, 8, 64])], solver="simulation", draws=8, block_points=1
+    )
+    local = compute(plan, workers=1)
+    assert local["answered_by"].values.tolist() == [2, 2, 2]
+    gain = local["net_gain"].sel(policy="last-vma")
+    assert (gain.sel(bound="low") < gain.sel(bound="high")).all()
+    address = cluster.scheduler_address
+    xr.testing.assert_identical(compute(plan, cluster=address), local)
+    xr.testing.assert_identical(compute(plan, workers=2), local)
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "run.json").write_text("no run")
+    found = pm.calibrate_fleet(tmp_path / "runs", tmp_path / "profiles", cluster=address)
+    assert [(f.name, "run.json" in f.what) for f in found.failed] == [("one", True)]
 
 
 def test_what_is_wrong_at_a_worker_is_told_here(cluster: Any, machine: Machine) -> None:

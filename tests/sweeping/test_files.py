@@ -19,8 +19,9 @@ from perfmodel.errors import InputError, MissingExtraError
 from perfmodel.machine import Machine
 from perfmodel.sweeping import write_sweep
 from perfmodel.sweeping.axes import axis_of
-from perfmodel.sweeping.files import compute, write_zarr
+from perfmodel.sweeping.files import compute
 from perfmodel.sweeping.plan import Plan, make_plan
+from perfmodel.sweeping.store import write_zarr
 
 VALUES: dict[str, Any] = {"pages": [1, 16, 256], "kernel": ["5.11", "6.18"], "vmas": [1, 4]}
 POLICIES = (pm.Policy.NONE, pm.Policy.LAST_VMA, pm.Policy.PER_VMA)
@@ -194,7 +195,7 @@ def test_an_unfinished_store_is_gone_on_with(plan: Plan, whole: xr.Dataset, tmp_
     chunks = [p for p in (room / "data" / "net_gain" / "c").rglob("*") if p.is_file()]
     chunks[0].with_suffix(".0123.partial").write_bytes(b"half")
     with (room / "journal").open("a") as journal:
-        journal.write('{"block": 1, "rea')
+        journal.write('{"part": "1", "rea')
     other = make_plan(plan.scenario, plan.axes, draws=5, block_points=3)
     with pytest.raises(InputError, match="what another sweep has left unfinished"):
         write_zarr(other, path)
@@ -209,7 +210,7 @@ def test_an_unfinished_store_is_gone_on_with(plan: Plan, whole: xr.Dataset, tmp_
 _RUN = """
 import sys, numpy as np, perfmodel as pm
 from perfmodel.sweeping.axes import axis_of
-from perfmodel.sweeping.files import write_zarr
+from perfmodel.sweeping.store import write_zarr
 from perfmodel.sweeping.plan import Plan
 from pathlib import Path
 plan = Plan.from_document(Path(sys.argv[1]).read_text())
@@ -238,7 +239,7 @@ def test_a_killed_run_loses_nothing_that_it_had_finished(machine: Machine, tmp_p
         run.send_signal(signal.SIGKILL)
     assert not path.exists()
     data = tmp_path / "found.zarr.unfinished" / "data"
-    finished = {json.loads(line)["block"] for line in journal.read_bytes().split(b"\n")[:-1]}
+    finished = {int(json.loads(line)["part"]) for line in journal.read_bytes().split(b"\n")[:-1]}
     assert 3 <= len(finished) < plan.blocks
     before = {
         name: [(data / name / "c" / str(i) / ("0/0" if name == "net_gain" else "0")).stat().st_mtime_ns
@@ -268,11 +269,33 @@ def test_two_runs_do_not_write_one_store(plan: Plan, tmp_path: Path) -> None:
     assert write_zarr(plan, path, progress=again) == plan.blocks
 
 
+def test_a_grid_of_another_solver_is_gone_on_with(machine: Machine, tmp_path: Path) -> None:
+    pytest.importorskip("zarr", reason="the sweep extra is not installed")
+    scenario = pm.Scenario(machine, policies=(pm.Policy.NONE, pm.Policy.LAST_VMA),
+                           faults=pm.Faults(threads=2, think_us=20),
+                           writers=pm.Writers(threads=2, think_us=30))  # fmt: skip
+    axes = [axis_of("pages", [1, 16, 64])]
+    plan = make_plan(scenario, axes, solver="chain", draws=2, block_points=1)
+    path = tmp_path / "found.zarr"
+
+    def stop(_: float) -> None:
+        raise _StoppedError
+
+    with pytest.raises(_StoppedError):
+        write_zarr(plan, path, workers=1, progress=stop)
+    assert write_zarr(plan, path, workers=1) == 2
+    stored = xr.open_dataset(path, engine="zarr", consolidated=False, chunks=None).load()
+    assert stored["answered_by"].values.tolist() == [1, 1, 1]
+    xr.testing.assert_equal(stored, compute(plan, workers=1))
+    # What a kill may lose is a minute's work.
+    assert make_plan(scenario, axes, solver="simulation").block_points == 64
+
+
 _MEMORY = """
 import resource, sys, numpy as np, perfmodel as pm
 from pathlib import Path
 from perfmodel.sweeping.axes import axis_of
-from perfmodel.sweeping.files import write_zarr
+from perfmodel.sweeping.store import write_zarr
 from perfmodel.sweeping.plan import make_plan
 
 def peak():

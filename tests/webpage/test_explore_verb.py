@@ -27,7 +27,10 @@ def test_it_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "the served explorer is not there yet"),
+        (
+            ("--html", "x.html", "--preset", "large"),
+            "--preset: the page asks for its scenario itself",
+        ),
         (("--html", "/nowhere/at/all.html"), "there is no folder"),
         (("--html", "x.html", "--machine", "pdp-11"), "pdp-11"),
         (("--html", "."), "folder"),

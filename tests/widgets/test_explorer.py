@@ -23,27 +23,32 @@ from perfmodel.widgets.controls import GROUPS, Controls, grid, label, slider
 from perfmodel.widgets.explorer import Explorer
 from perfmodel.widgets.state import Change, ExplorerState, mail_case
 from perfmodel.widgets.tables import policy_table
+from perfmodel.widgets.views import breakmap, curve
 
 
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few draws and points, and no question asked twice: what is tested is who redraws when."""
     monkeypatch.setattr(module, "DRAWS", 20)
-    monkeypatch.setattr(module, "CURVE_DRAWS", 1)
-    monkeypatch.setattr(module, "CURVE_POINTS", 2)
+    monkeypatch.setattr(curve, "DRAWS", 1)
+    monkeypatch.setattr(curve, "POINTS", 2)
+    monkeypatch.setattr(breakmap, "POINTS", 3)
     monkeypatch.setattr(module, "predict", _predict)
-    monkeypatch.setattr(module, "break_even", _break_even)
+    monkeypatch.setattr(curve, "break_even", _break_even)
 
 
 _ANSWERS: dict[Any, Any] = {}
 
 
 def _predict(
-    scenario: pm.Scenario, *, draws: int, solver: str = "auto", guards: bool = True
-) -> Any:
-    key = scenario.to_json(), draws, solver, guards
+    scenario: pm.Scenario, *, draws: int, solver: str = "auto", guards: bool = True,
+    levels: tuple[float, ...] = (0.5, 0.9, 0.99),
+) -> Any:  # fmt: skip
+    key = scenario.to_json(), draws, solver, guards, levels
     if key not in _ANSWERS:
-        _ANSWERS[key] = pm.predict(scenario, draws=draws, solver=solver, guards=guards)
+        _ANSWERS[key] = pm.predict(
+            scenario, draws=draws, solver=solver, guards=guards, levels=levels
+        )
     return _ANSWERS[key]
 
 
@@ -161,9 +166,9 @@ def test_each_visible_control_redraws_exactly_once(
         assert len(drawn) == before + 1, name
         assert ex.alert.value == "", name
         ex.state.undo()
-    ex.over.value = "fault_rate"
+    ex.menus.over.value = "fault_rate"
     before = len(drawn)
-    ex.policy.value = "every-vma"
+    ex.menus.policy.value = Policy.EVERY_VMA
     assert len(drawn) == before + 1
 
 
@@ -201,9 +206,9 @@ def test_what_is_shown_is_what_predict_says(ex: Explorer) -> None:
 def test_the_kept_background_gives_the_whole_picture(ex: Explorer) -> None:
     for name, value in (("pages", 64), ("faults_open", False), ("operation", "munmap")):
         ex.state.set(name, value)
-        assert ex._picture.png() == ex._picture.png(whole=True)
+        assert ex._view().canvas.png() == ex._view().canvas.png(whole=True)
     ex.state.show(over="same_vma", policy="before-flush")
-    assert ex._picture.png() == ex._picture.png(whole=True)
+    assert ex._view().canvas.png() == ex._view().canvas.png(whole=True)
 
 
 def test_the_picture_has_the_size_it_claims(ex: Explorer) -> None:
@@ -215,12 +220,11 @@ def test_the_picture_has_the_size_it_claims(ex: Explorer) -> None:
 
 
 def test_a_turn_is_marked_and_told(monkeypatch: pytest.MonkeyPatch, cheap: None) -> None:
-    monkeypatch.setattr(module, "CURVE_POINTS", 13)
+    monkeypatch.setattr(curve, "POINTS", 13)
     ex = Explorer(ExplorerState(mail_case(), over="fault_rate"))
-    assert ex._curve is not None
-    assert ex._curve.answer == "turns"
-    assert ex._curve.sentence() in ex.view.alt
-    shown = [t.get_text() for t in ex._picture._turn_texts if t.get_visible()]
+    assert ex.scene.result.own.answer == "turns"
+    assert ex.scene.result.own.sentence() in ex.view.alt
+    shown = [t.get_text() for t in ex._view()._gain._turn_texts if t.get_visible()]
     assert len(shown) == 1
     assert "pays above" in shown[0]
 
@@ -237,9 +241,9 @@ def test_a_refused_value_ends_in_the_alert_line(ex: Explorer) -> None:
 
 
 def test_markup_in_a_message_is_text(ex: Explorer) -> None:
-    ex.form.value = "JSON"
-    ex.text.value = '{"machine": "<img src=x onerror=alert(1)>"}'
-    ex.load.click()
+    ex.exchange.form.value = "JSON"
+    ex.exchange.text.value = '{"machine": "<img src=x onerror=alert(1)>"}'
+    ex.exchange.load.click()
     assert "<img" not in ex.alert.value
     assert "there is no profile" in words(ex.alert.value)
 
@@ -260,21 +264,21 @@ def test_loading_json_moves_every_control(ex: Explorer) -> None:
     other = ExplorerState(mail_case())
     for name, value in (("pages", 300), ("faults_open", False), ("fault_threads", 9), ("cpus", 7)):
         other.set(name, value)
-    ex.form.value = "JSON"
-    ex.text.value = other.to_json()
-    ex.load.click()
+    ex.exchange.form.value = "JSON"
+    ex.exchange.text.value = other.to_json()
+    ex.exchange.load.click()
     assert ex.state.scenario.to_dict() == other.scenario.to_dict()
     assert (ex.controls["pages"].value, ex.controls["fault_threads"].value) == (300, 9)
-    assert ex.text.value == other.to_json()
+    assert ex.exchange.text.value == other.to_json()
 
 
 def test_exports_follow_the_scenario(ex: Explorer) -> None:
-    assert "pages=1" in ex.text.value
+    assert "pages=1" in ex.exchange.text.value
     ex.controls["pages"].value = 2
-    assert "pages=2" in ex.text.value
-    ex.form.value = "command line"
-    assert ex.text.value.startswith("perfmodel predict ")
-    assert "--pages 2" in ex.text.value
+    assert "pages=2" in ex.exchange.text.value
+    ex.exchange.form.value = "command line"
+    assert ex.exchange.text.value.startswith("perfmodel predict ")
+    assert "--pages 2" in ex.exchange.text.value
 
 
 def test_undo_and_reset_buttons(ex: Explorer) -> None:
@@ -292,8 +296,8 @@ def test_the_curve_is_kept_while_only_its_own_parameter_moves(
     ex: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    find = ex._find_curve
-    monkeypatch.setattr(ex, "_find_curve", lambda g: asked.append(g) or find(g))
+    compute = ex._compute
+    monkeypatch.setattr(ex, "_compute", lambda *a: asked.append(a) or compute(*a))
     ex.state.set("pages", 64)
     ex.state.set("pages", 256)
     assert asked == []
@@ -327,18 +331,17 @@ def test_with_an_event_loop_the_estimate_comes_first_and_the_last_move_wins(
     asyncio.run(moves())
     expected = pm.predict(ex.state.scenario, draws=20)
     assert ex.table.value == policy_table(expected)
-    assert ex._curve is not None
-    assert ex._curve.scenario.faults.rate == 4e3
+    assert ex.scene.result.own.scenario.faults.rate == 4e3
 
 
 def test_an_error_after_the_pause_is_told(ex: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
     import asyncio
 
-    def broken(_: int) -> None:
+    def broken(*_: Any) -> None:
         raise errors.InputError("by design")
 
     monkeypatch.setattr(module, "PAUSE", 0.0)
-    monkeypatch.setattr(ex, "_find_curve", broken)
+    monkeypatch.setattr(ex, "_compute", broken)
 
     async def move() -> None:
         ex.state.set("fault_rate", 123.0)
@@ -397,3 +400,129 @@ def test_a_missing_extra_is_named() -> None:
     )
     assert done.stdout.startswith("MissingExtraError")
     assert "perfmodel[notebook]" in done.stdout
+
+
+# ---------------------------------------------------------------------------------- parts
+
+
+def test_a_number_is_typed_and_taken_back(ex: Explorer) -> None:
+    assert ex.controls.backs["pages"].disabled
+    ex.controls.numbers["pages"].value = 777
+    assert ex.state.value("pages") == 777
+    assert ex.controls["pages"].value == 777
+    ex.controls.numbers["pages"].value = -3
+    assert "out of range" in words(ex.alert.value)
+    assert ex.controls.numbers["pages"].value == 777
+    ex.controls.backs["pages"].click()
+    assert ex.state.value("pages") == 1
+    assert ex.controls.backs["pages"].disabled
+
+
+def test_a_preset_is_loaded_named_and_left(ex: Explorer) -> None:
+    assert ex.presets.menu.value == "mail"
+    ex.presets.menu.value = "guard-pages"
+    assert ex.state.value("transition") == "RW->NONE"
+    assert "[assumed]" in words(ex.presets.words.value)
+    ex.controls.numbers["pages"].value = 2
+    assert ex.presets.menu.value == ""
+    ex.controls.backs["pages"].click()
+    assert ex.presets.menu.value == "guard-pages"
+    ex.controls.undo.click()
+    ex.controls.undo.click()
+    ex.controls.undo.click()
+    assert ex.presets.menu.value == "mail"
+
+
+def test_only_the_visible_view_is_computed(ex: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    compute = ex._compute
+    monkeypatch.setattr(ex, "_compute", lambda *a: asked.append(a[0].name) or compute(*a))
+    ex.menus.view.value = "policies"
+    ex.state.set("pages", 8)
+    ex.state.set("fault_rate", 1e4)
+    assert asked == []
+    ex.menus.view.value = "map"
+    assert asked == ["map"]
+    assert ex.menus.across.layout.display is None
+    ex.state.set("pages", 16)  # the point moves on the same map
+    assert asked == ["map"]
+    ex.menus.view.value = "timeline"
+    assert ex.menus.over.layout.display == "none"
+
+
+def test_a_pin_is_compared_and_dropped(ex: Explorer) -> None:
+    ex.pinboard.name.value = "one page"
+    ex.pinboard.pin.click()
+    ex.controls["pages"].value = 1024
+    assert "one page" in words(ex.pinboard.table.value)
+    assert "1,024" in words(ex.pinboard.table.value)
+    assert [name for name, _ in ex.scene.result.ghosts] == ["one page"]
+    ex.pinboard.name.value = "one page"
+    ex.pinboard.pin.click()
+    assert "two pinned scenarios have one name" in words(ex.alert.value)
+    ex.pinboard.back.click()
+    assert ex.state.value("pages") == 1
+    ex.pinboard.drop.click()
+    assert ex.state.pins == ()
+    assert ex.pinboard.table.value == ""
+
+
+def test_policies_are_chosen_and_the_view_keeps_to_them(ex: Explorer) -> None:
+    ex.state.show(policy=Policy.BEFORE_FLUSH)
+    ex.controls["policy_before_flush"].value = False
+    assert Policy.BEFORE_FLUSH not in ex.state.scenario.policies
+    assert ex.alert.value == ""
+    assert ex.plotted is not Policy.BEFORE_FLUSH
+    ex.state.set("policies", (Policy.NONE,))
+    assert ex.alert.value == "" or "Traceback" not in ex.alert.value
+    ex.state.undo()
+    assert ex.alert.value == ""
+
+
+def test_a_failure_of_the_view_is_shown_in_it(
+    ex: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise errors.InputError("the map is torn")
+
+    monkeypatch.setattr(ex, "_compute", broken)
+    before = ex.view.png
+    ex.menus.view.value = "map"
+    assert "the map is torn" in words(ex.alert.value)
+    assert ex.view.alt.startswith("the map is torn")
+    assert 'data-state="failed"' in ex.status.value
+    assert ex.view.png != before
+    monkeypatch.undo()
+
+
+def test_large_type_is_drawn_larger(ex: Explorer) -> None:
+    before = ex.view.png
+    ex.large.value = True
+    assert "perfmodel-large" in ex._dom_classes
+    assert ex.view.png != before
+    ex.large.value = False
+    assert ex.view.png == before
+
+
+def test_all_forms_are_offered_and_loaded(ex: Explorer) -> None:
+    for form in ex.exchange.form.options:
+        ex.exchange.form.value = form
+        text = ex.exchange.text.value
+        ex.state.set("cpus", 8)
+        ex.exchange.text.value = text
+        ex.exchange.load.click()
+        assert ex.alert.value == "", form
+        assert ex.state.value("cpus") == 48, form
+
+
+def test_a_picture_is_handed_to_the_reader(ex: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, bytes, str]] = []
+    monkeypatch.setattr(ex.exchange.courier, "save_file", lambda *a: sent.append(a))
+    for button in ex.exchange.saves.values():
+        button.click()
+    assert ex.alert.value == ""
+    assert [name for name, *_ in sent] == [
+        f"explorer_overview.{e}" for e in ("svg", "pdf", "png", "csv", "md")
+    ]
+    assert sent[0][1].startswith(b"<?xml")
+    assert sent[1][1].startswith(b"%PDF")

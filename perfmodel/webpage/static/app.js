@@ -23,9 +23,39 @@ function backstage(tell) {
   }
 }
 
-const askDraws = backstage(tellDraws), askSweep = backstage(tellSweep);
+const askDraws = backstage(tellDraws), askSweep = backstage(tellSweep), askAhead = backstage(tellAhead);
 const CHART = new GainChart($id("gain"));
-let waiting = 0;
+let waiting = 0, later = 0, working = false;
+
+// Estimates by scenario: those shown, and those made ahead for the slider at hand. The oldest go first.
+const KNOWN = new Map(), KNOWN_AT_MOST = 400;
+let AT_HAND = null, AHEAD = "";
+
+function keep(key, view) {
+  KNOWN.delete(key);
+  KNOWN.set(key, view);
+  if (KNOWN.size > KNOWN_AT_MOST) KNOWN.delete(KNOWN.keys().next().value);
+}
+
+function tellAhead(told) {
+  if (told.error) console.error(told.error);
+  else keep(told.key, told.view);
+}
+
+// Have the scenarios answered that the slider at hand may ask for, the nearest first.
+function lookAhead() {
+  if (!AT_HAND) return;
+  const { name, stops } = AT_HAND, left = new Set(STATE.left);
+  left.delete(name);
+  const asked = (value) => scenarioGiven({ ...STATE, left, values: { ...STATE.values, [name]: value } });
+  const around = JSON.stringify([name, asked(null)]);
+  if (around === AHEAD) return;
+  AHEAD = around;
+  const here = nearest(stops, STATE.values[name]);
+  const order = stops.map((_, i) => i).sort((i, k) => Math.abs(i - here) - Math.abs(k - here));
+  const scenarios = order.map((i) => asked(stops[i])).filter((given) => !KNOWN.has(JSON.stringify(given)));
+  if (scenarios.length) askAhead({ type: "ahead", scenarios });
+}
 
 function tellDraws(told) {
   if (told.id !== ASKED) return;
@@ -33,7 +63,8 @@ function tellDraws(told) {
   VIEW = told.view;
   ANSWER = told.json;
   const total = DATA.draws;
-  showView(told.view, { pending: !told.done, total, command: commandLine(), unchecked: unchecked() });
+  clearTimeout(later);
+  showView(told.view, { pending: !told.done, command: commandLine(), unchecked: unchecked() });
   if (VIEW.outside.length && !unchecked()) say($id("progress"), "");
   else say($id("progress"), told.done ? `Interval and probability over ${total} draws of the machine's constants.`
     : `Computing the interval: ${told.view.draws} of ${total} draws …`);
@@ -81,10 +112,14 @@ function writeAddress() {
 // Answer the question as it stands: the estimate now, the rest when the workers have it.
 function answer({ problems = [] } = {}) {
   const id = ++ASKED, given = scenarioGiven(STATE);
+  // A worker at an old question would take the processor from this move.
+  if (working) for (const ask of [askDraws, askSweep]) ask({ type: "stop" });
+  working = false;
   document.body.dataset.done = document.body.dataset.swept = "";
+  const key = JSON.stringify(given);
   try {
-    const prediction = predicted(scenarioOf(given), { levels: [], guards: false });
-    VIEW = viewOf(prediction, 1);
+    VIEW = KNOWN.get(key) ?? estimateOf(given);
+    keep(key, VIEW);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     for (const name of ["verdict", "policies", "timeline"]) $id(name).classList.add("busy");
@@ -95,7 +130,10 @@ function answer({ problems = [] } = {}) {
   problem(problems);
   for (const name of ["verdict", "policies", "timeline"]) $id(name).classList.remove("busy");
   for (const name of ["quote", "answer"]) document.querySelector(`[data-copy=${name}]`).disabled = true;
-  showView(VIEW, { pending: true, total: DATA.draws, command: VIEW.outside.length ? commandLine() : "", unchecked: unchecked() });
+  const shown = { pending: true, command: VIEW.outside.length ? commandLine() : "", unchecked: unchecked() };
+  showAtOnce(VIEW, shown);
+  clearTimeout(later);
+  later = setTimeout(() => showRest(VIEW, shown), 40);
   say($id("progress"), `Computing the interval: 1 of ${DATA.draws} draws …`);
   CHART.mark(valueOf(CONTROLS.get(STATE.over)));
   $id("gain").classList.add("busy");
@@ -103,6 +141,8 @@ function answer({ problems = [] } = {}) {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
     writeAddress();
+    lookAhead();
+    working = true;
     askDraws({ type: "draws", id, scenario: given, json: true });
     const control = CONTROLS.get(STATE.over), values = sweepValues(control);
     askSweep({ type: "sweep", id, scenario: given, control: { name: control.name, path: control.path, integer: control.integer, log: control.log }, values });
@@ -152,6 +192,12 @@ function numberRow(control) {
     range.setAttribute("aria-valuetext", short(value));
     setValue(control.name, value);
   });
+  for (const sign of ["pointerenter", "focus"]) {
+    range.addEventListener(sign, () => {
+      AT_HAND = control;
+      lookAhead();
+    });
+  }
   field.addEventListener("input", () => {
     const value = field.value.trim() === "" ? NaN : Number(field.value);
     if (Number.isFinite(value)) {
@@ -377,11 +423,24 @@ $id("theme").addEventListener("click", () => theme(document.documentElement.data
 for (const button of document.querySelectorAll("[data-copy]")) button.addEventListener("click", () => copy(button.dataset.copy));
 $id("load").addEventListener("click", load);
 $id("anyway").addEventListener("change", () => {
-  if (VIEW) showView(VIEW, { pending: !document.body.dataset.done, total: DATA.draws, command: commandLine(), unchecked: unchecked() });
+  if (VIEW) showView(VIEW, { pending: !document.body.dataset.done, command: commandLine(), unchecked: unchecked() });
   if (SWEPT) CHART.show(SWEPT, valueOf(SWEPT.control), unchecked());
 });
 say($id("scope"), DATA.scope);
 buildControls();
 limits();
 window.addEventListener("hashchange", begin);
+// In a narrow window the answer stands below the presets, not below a screen of sliders.
+$id("numbers").open = matchMedia("(min-width: 901px)").matches;
+let drawnFor = widthOf($id("timeline"));
+window.addEventListener("resize", () => {
+  const width = widthOf($id("timeline"));
+  if (width === drawnFor) return;
+  drawnFor = width;
+  TIMELINE.shape = "";
+  $id("verdict").style.minHeight = "";
+  if (VIEW) TIMELINE.show(VIEW.results);
+  if (VIEW) TIMELINE.describe();
+  if (SWEPT) CHART.show(SWEPT, valueOf(SWEPT.control), unchecked());
+});
 begin();

@@ -39,18 +39,24 @@ function blockOf(block) {
 
 const first = (x) => (x instanceof A ? x.d[0] : x);
 
-function resultOf(result) {
+const timeText = (ns, digits = 3) => MODEL.time_text(ns, digits).replace("us", "µs");
+
+// Texts are made here and not where they are shown: a worker can make them ahead of a move.
+function resultOf(result, total) {
   const [estimate, low, high] = result.interval();
+  const phases = result.reason ? [] : result.hold.phases.map((p) => ({ name: p.name, mode: p.mode, ns: first(p.ns) }));
+  for (const phase of phases) phase.text = timeText(phase.ns);
+  const sum = (mode) => phases.filter((p) => p.mode === mode).reduce((n, p) => n + p.ns, 0);
   return {
     name: result.policy.value, safe: result.safety.safe, why: result.safety.reason, reason: result.reason,
-    phases: result.reason ? [] : result.hold.phases.map((p) => ({ name: p.name, mode: p.mode, ns: first(p.ns) })),
-    gain: { estimate, low, high }, p_pays: result.p_pays, broken: result.reason ? [] : result.answer.broken,
+    phases, exclusive: timeText(sum("exclusive")), shared: timeText(sum("shared")),
+    gain: { estimate, text: MODEL.gain_text(estimate, low, high) }, sure: MODEL.probability_text(result.p_pays, total), broken: result.reason ? [] : result.answer.broken,
   };
 }
 
 // Everything that the view needs of a prediction. The blocks are those that the command line prints.
 function viewOf(prediction, draws) {
-  const results = prediction.results.map(resultOf);
+  const results = prediction.results.map((result) => resultOf(result, draws));
   return {
     draws,
     blocks: MODEL.prediction_blocks(prediction).map(blockOf),
@@ -60,6 +66,27 @@ function viewOf(prediction, draws) {
     outside: [...new Set(results.flatMap((r) => r.broken))],
     notes: warnings.list.slice(),
   };
+}
+
+// The estimate's view alone: what a move of a slider shows at once.
+function estimateOf(given) {
+  return viewOf(predicted(scenarioOf(given), { levels: [], guards: false }), 1);
+}
+
+// ------------------------------------------------------------------------------- ahead of the slider
+
+// Answer what a slider may ask next, so that its move finds the answer there.
+async function aheadJob({ scenarios }, post, stale, pause) {
+  for (const given of scenarios) {
+    await pause();
+    if (stale()) return;
+    try {
+      post({ key: JSON.stringify(given), view: estimateOf(given) });
+    } catch (error) {
+      // A refusal is told to whoever asks for this scenario.
+      if (!(error instanceof InputError)) throw error;
+    }
+  }
 }
 
 // ---------------------------------------------------------------------------------------- the draws
@@ -180,7 +207,8 @@ async function sweepJob({ scenario: given, control, values }, post, stale, pause
 
 // ---------------------------------------------------------------------------------------- in a worker
 
-const JOBS = { draws: drawsJob, sweep: sweepJob };
+// A job to stop is one with nothing in it: whatever is worked on ends as soon as it comes.
+const JOBS = { stop: async () => {}, ahead: aheadJob, draws: drawsJob, sweep: sweepJob };
 
 // Work on the newest question alone; an older one ends as soon as a newer comes.
 function serve(post) {

@@ -11,8 +11,6 @@ function draw(parent, name, attributes = {}, text = "") {
   return node;
 }
 
-const timeText = (ns, digits = 3) => MODEL.time_text(ns, digits).replace("us", "µs");
-
 function niceStep(span, count) {
   const rough = span / count, power = 10 ** Math.floor(Math.log10(rough)), size = rough / power;
   return (size > 5 ? 10 : size > 2 ? 5 : size > 1 ? 2 : 1) * power;
@@ -27,52 +25,94 @@ function patterns(svg, id) {
   draw(hatch, "line", { x1: 0, y1: 0, x2: 0, y2: 6, class: "hatch" });
 }
 
-// Which lock a call holds, piece by piece; one row a policy.
-function timeline(box, results) {
-  const rows = results.filter((r) => r.phases.length && r.phases.every((p) => Number.isFinite(p.ns)));
-  const width = 880, left = 148, right = 190, high = 34, top = 8, height = top + rows.length * high + 34;
-  const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  svg.setAttribute("role", "img");
-  const sums = rows.map((r) => {
-    const of = (mode) => r.phases.filter((p) => p.mode === mode).reduce((n, p) => n + p.ns, 0);
-    return { exclusive: of("exclusive"), shared: of("shared"), outside: of("outside") };
-  });
-  svg.setAttribute("aria-label", rows.map((r, i) => `${r.name}: ${timeText(sums[i].exclusive)} under the write lock,`
-    + ` ${timeText(sums[i].shared)} under the read lock`).join("; "));
-  patterns(svg, "hatched");
-  const most = Math.max(1e-9, ...sums.map((s) => s.exclusive + s.shared + s.outside));
-  const scale = (width - left - right) / most;
-  const step = niceStep(most, 5);
-  for (let t = 0; t <= most * 1.0001; t += step) {
-    const x = left + t * scale;
-    draw(svg, "line", { x1: x, y1: top, x2: x, y2: height - 28, class: "grid" });
-    draw(svg, "text", { x, y: height - 12, class: "tick", "text-anchor": "middle" }, timeText(t, 2));
+// Pixels that a picture is drawn for: the text keeps its size in a narrow window.
+const widthOf = (box) => Math.max(340, Math.min(880, Math.round(box.clientWidth || 880)));
+
+// Which lock a call holds, piece by piece; one row a policy. A move changes what stands there: nodes
+// are made anew only where a policy or a piece has come or gone.
+class Timeline {
+  constructor(box) {
+    this.box = box;
+    this.shape = "";
   }
-  rows.forEach((r, i) => {
-    const y = top + i * high;
-    draw(svg, "text", { x: left - 8, y: y + 16, class: "name", "text-anchor": "end" }, r.name);
-    if (!r.safe) draw(svg, "text", { x: left - 8, y: y + 29, class: "flag", "text-anchor": "end" }, "unsafe");
-    let x = left;
-    for (const phase of r.phases) {
-      const w = phase.ns * scale;
-      if (w <= 0) continue;
-      const fill = phase.mode === "exclusive" ? { fill: "url(#hatched)" } : { class: phase.mode };
-      const bar = draw(svg, "rect", { x, y: y + 4, width: w, height: high - 10, ...fill });
-      draw(bar, "title", {}, `${phase.name}: ${timeText(phase.ns)}, ${MODES[phase.mode]}`);
-      if (w > 7 * phase.name.length + 8) {
-        if (phase.mode === "exclusive") {
-          draw(svg, "rect", { x: x + 3, y: y + 8, width: 6.6 * phase.name.length + 4, height: 16, class: "exclusive" });
+
+  show(results) {
+    const rows = results.filter((r) => r.phases.length && r.phases.every((p) => Number.isFinite(p.ns)));
+    const shape = JSON.stringify(rows.map((r) => [r.name, r.safe, r.phases.map((p) => [p.name, p.mode])]));
+    if (shape !== this.shape) this.build(rows);
+    this.shape = shape;
+    const { left, right, width } = this;
+    const most = Math.max(1e-9, ...rows.map((r) => r.phases.reduce((n, p) => n + p.ns, 0)));
+    const scale = (width - left - right) / most, step = niceStep(most, width > 600 ? 5 : 2);
+    this.ticks.forEach(({ line, text }, k) => {
+      const shown = k * step <= most * 1.0001, x = left + k * step * scale;
+      for (const node of [line, text]) node.setAttribute("visibility", shown ? "visible" : "hidden");
+      if (!shown) return;
+      line.setAttribute("x1", x);
+      line.setAttribute("x2", x);
+      text.setAttribute("x", x);
+      say(text, timeText(k * step, 2));
+    });
+    rows.forEach((r, i) => {
+      let x = left;
+      const row = this.rows[i];
+      r.phases.forEach((phase, k) => {
+        const w = Math.max(0, phase.ns * scale), { bar, back, word, seam } = row.pieces[k];
+        const named = w > 7 * phase.name.length + 8;
+        bar.setAttribute("x", x);
+        bar.setAttribute("width", w);
+        word.setAttribute("visibility", named ? "visible" : "hidden");
+        if (named) word.setAttribute("x", x + 5);
+        if (back) {
+          back.setAttribute("visibility", named ? "visible" : "hidden");
+          if (named) back.setAttribute("x", x + 3);
         }
-        draw(svg, "text", { x: x + 5, y: y + 20, class: `piece on-${phase.mode}` }, phase.name);
-      }
-      if (x > left) draw(svg, "line", { x1: x, y1: y + 4, x2: x, y2: y + high - 6, class: "seam" });
-      x += w;
-    }
-    draw(svg, "text", { x: width - right + 10, y: y + 20, class: "sum" },
-      `excl. ${timeText(sums[i].exclusive)}, shared ${timeText(sums[i].shared)}`);
-  });
-  box.replaceChildren(svg);
+        seam.setAttribute("visibility", w > 0 && x > left ? "visible" : "hidden");
+        seam.setAttribute("transform", `translate(${x},0)`);
+        x += w;
+      });
+      say(row.sum, right > 100 ? `excl. ${r.exclusive}, shared ${r.shared}` : r.exclusive);
+    });
+    this.shown = rows;
+  }
+
+  // What only a pointer or a screen reader asks for; it follows when the moves pause.
+  describe() {
+    this.shown.forEach((r, i) => r.phases.forEach((phase, k) => {
+      say(this.rows[i].pieces[k].title, `${phase.name}: ${phase.text}, ${MODES[phase.mode]}`);
+    }));
+    this.svg.setAttribute("aria-label", this.shown.map((r) => `${r.name}: ${r.exclusive} under the write lock,`
+      + ` ${r.shared} under the read lock`).join("; "));
+  }
+
+  build(rows) {
+    const width = widthOf(this.box), narrow = width < 600, left = narrow ? 96 : 148, right = narrow ? 66 : 190, high = 34, top = 8;
+    const height = top + rows.length * high + 34;
+    Object.assign(this, { width, left, right });
+    const svg = this.svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("role", "img");
+    patterns(svg, "hatched");
+    this.ticks = Array.from({ length: 7 }, () => ({
+      line: draw(svg, "line", { y1: top, y2: height - 28, class: "grid" }),
+      text: draw(svg, "text", { y: height - 12, class: "tick", "text-anchor": "middle" }),
+    }));
+    this.rows = rows.map((r, i) => {
+      const y = top + i * high;
+      draw(svg, "text", { x: left - 8, y: y + 16, class: "name", "text-anchor": "end" }, r.name);
+      if (!r.safe) draw(svg, "text", { x: left - 8, y: y + 29, class: "flag", "text-anchor": "end" }, "unsafe");
+      const pieces = r.phases.map((phase) => {
+        const hatched = phase.mode === "exclusive";
+        const bar = draw(svg, "rect", { y: y + 4, height: high - 10, ...(hatched ? { fill: "url(#hatched)" } : { class: phase.mode }) });
+        const back = hatched ? draw(svg, "rect", { y: y + 8, width: 6.6 * phase.name.length + 4, height: 16, class: "exclusive" }) : null;
+        const word = draw(svg, "text", { y: y + 20, class: `piece on-${phase.mode}` }, phase.name);
+        const seam = draw(svg, "line", { x1: 0, y1: y + 4, x2: 0, y2: y + high - 6, class: "seam" });
+        return { bar, back, word, seam, title: draw(bar, "title") };
+      });
+      return { pieces, sum: draw(svg, "text", { x: width - right + 8, y: y + 20, class: "sum" }) };
+    });
+    this.box.replaceChildren(svg);
+  }
 }
 
 // --------------------------------------------------------------------------------------- net gain
@@ -125,8 +165,8 @@ class GainChart {
     // A number whose error is not known is not shown unless somebody asks for it.
     const lines = Object.fromEntries(Object.entries(answer.lines).map(([name, line]) => [name,
       line.map((p) => (p.known || unchecked ? p : { ...p, gain: NaN }))]));
-    const width = 880, height = 380, top = 14, bottom = height - 46;
-    Object.assign(this, { left: 84, right: width - 172, top, bottom });
+    const width = widthOf(this.box), narrow = width < 600, height = narrow ? 300 : 380, top = 14, bottom = height - 46;
+    Object.assign(this, { left: narrow ? 62 : 84, right: width - (narrow ? 92 : 172), top, bottom });
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("role", "img");
@@ -139,9 +179,10 @@ class GainChart {
     }
     const a = values[0], b = values[values.length - 1], ticks = [];
     if (control.log) {
-      for (let p = 10 ** Math.ceil(Math.log10(a) - 1e-9); p <= b * 1.0001; p *= 10) ticks.push(p);
+      const decades = Math.log10(b / a), every = narrow && decades > 4 ? 100 : 10;
+      for (let p = 10 ** Math.ceil(Math.log10(a) - 1e-9); p <= b * 1.0001; p *= every) ticks.push(p);
     } else {
-      const step = Math.max(niceStep(b - a, 6), control.integer ? 1 : 0);
+      const step = Math.max(niceStep(b - a, narrow ? 3 : 6), control.integer ? 1 : 0);
       for (let p = Math.ceil(a / step) * step; p <= b * 1.0001; p += step) ticks.push(p);
     }
     for (const v of ticks) {
@@ -178,7 +219,7 @@ class GainChart {
     }
     for (const e of ends) {
       draw(svg, "line", { x1: e.x, y1: e.at, x2: this.right + 6, y2: e.label - 4, class: `lead ${e.name}` });
-      draw(svg, "text", { x: this.right + 9, y: e.label, class: `label ${e.name}` }, e.safe ? e.name : `${e.name} (unsafe)`);
+      draw(svg, "text", { x: this.right + 9, y: e.label, class: `label ${e.name}` }, e.safe || narrow ? e.name : `${e.name} (unsafe)`);
     }
     const shown = roots.filter((r) => r.known || unchecked);
     for (const root of shown) {

@@ -35,7 +35,8 @@ function showTable(box, block, pending, hidden = false) {
   const shape = tableShape(block), gain = block.columns.findIndex((c) => c.name.startsWith("net gain"));
   const safe = block.columns.findIndex((c) => c.name === "safe"), sure = block.columns.findIndex((c) => c.name.startsWith("P("));
   if (box.dataset.shape !== shape) {
-    const head = make("tr", {}, block.columns.map((c) => make("th", { text: c.name, scope: "col", class: c.right ? "right" : null })));
+    const head = make("tr", {}, block.columns.map((c, i) => make("th", { text: c.name, scope: "col",
+      class: [c.right ? "right" : "", i === gain ? "gain" : ""].filter(Boolean).join(" ") || null })));
     const body = block.rows.map((row) => make("tr", {}, row.map((cell, i) => make(i ? "td" : "th", i ? {} : { scope: "row", text: cell.text }))));
     const table = make("table", {}, [make("caption", { text: block.caption }), make("thead", {}, [head]), make("tbody", {}, body)]);
     box.replaceChildren(make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "table" }, [table]));
@@ -82,7 +83,7 @@ function showBlocks(box, blocks) {
 const gainOf = (view, name) => view.results.find((r) => r.name === name);
 
 // The headline: what the page cannot answer, then safety, then whether it pays.
-function showVerdict(box, view, { pending, total, command }) {
+function showVerdict(box, view, { pending, command }) {
   const headline = view.blocks.find((b) => b.kind === "Text"), verdict = view.verdict;
   const best = gainOf(view, verdict.policy), parts = [];
   const outside = view.outside.length > 0;
@@ -97,11 +98,10 @@ function showVerdict(box, view, { pending, total, command }) {
   } else {
     parts.push(make("p", { class: "headline", text: micro(headline.text) + (pending ? " (estimate)" : "") }));
     if (best && Number.isFinite(best.gain.estimate) && verdict.policy !== "none") {
-      const gain = MODEL.gain_text(best.gain.estimate, best.gain.low, best.gain.high);
-      const sure = pending ? "…" : MODEL.probability_text(best.p_pays, total);
+      const sure = pending ? "…" : best.sure;
       const what = best.safe ? "net gain of one call" : "hypothetical net gain of one call, were it safe";
       parts.push(make("p", { class: "key-numbers" }, [
-        make("b", { text: `${verdict.policy}: ` }), `${what} ${micro(gain)}${pending ? "" : " (90 %)"}, P(pays) ${sure}. `,
+        make("b", { text: `${verdict.policy}: ` }), `${what} ${micro(best.gain.text)}${pending ? "" : " (90 %)"}, P(pays) ${sure}. `,
         `Best safe policy: `, make("b", { text: verdict.best_safe_policy === "none" ? "no downgrade" : verdict.best_safe_policy }), ".",
       ]));
     }
@@ -112,7 +112,10 @@ function showVerdict(box, view, { pending, total, command }) {
   const key = parts.map((p) => p.textContent).join("\n");
   if (box.dataset.key !== key) {
     box.dataset.key = key;
+    // What stands below does not jump while a slider moves: an estimate leaves the sentences' room.
+    if (!pending) box.style.minHeight = "";
     box.replaceChildren(...parts);
+    if (!pending) box.style.minHeight = `${box.offsetHeight}px`;
   }
 }
 
@@ -123,17 +126,28 @@ function quoteOf(view, link, command) {
   return `${said}\n${view.blocks.filter((b) => b.kind === "Bullets")[0].items.join("\n")}\n${command}\n${link}\n`;
 }
 
-// Everything before the first table is the verdict's; what follows it stands behind the answer.
-function showView(view, given) {
+const TIMELINE = new Timeline($id("timeline"));
+const tableOf = (view) => view.blocks.findIndex((b) => b.kind === "Table");
+
+// What a move changes before the eyes of whoever moves.
+function showAtOnce(view, given) {
   showVerdict($id("verdict"), view, given);
-  const table = view.blocks.findIndex((b) => b.kind === "Table");
-  const before = view.blocks.slice(0, table), after = view.blocks.slice(table + 1);
-  const lines = before.filter((b) => b.kind === "Heading" || b.kind === "Bullets");
-  showBlocks($id("about"), lines);
-  const hidden = view.outside.length > 0 && !given.unchecked;
-  showTable($id("policies"), view.blocks[table], given.pending, hidden);
+  showTable($id("policies"), view.blocks[tableOf(view)], given.pending, view.outside.length > 0 && !given.unchecked);
+  TIMELINE.show(view.results);
+}
+
+// What can wait until the moves pause. Everything before the first table is the verdict's; what
+// follows it stands behind the answer.
+function showRest(view, given) {
+  const table = tableOf(view), after = view.blocks.slice(table + 1), hidden = view.outside.length > 0 && !given.unchecked;
+  showBlocks($id("about"), view.blocks.slice(0, table).filter((b) => b.kind === "Heading" || b.kind === "Bullets"));
   for (const name of ["policies", "gain", "behind"]) $id(name).classList.toggle("unchecked", view.outside.length > 0 && given.unchecked);
   $id("unchecked").hidden = view.outside.length === 0;
-  timeline($id("timeline"), view.results);
+  TIMELINE.describe();
   showBlocks($id("behind"), [...after.filter((b) => !hidden || b.kind !== "Table"), ...(view.notes.length ? [{ kind: "Bullets", items: view.notes }] : [])]);
+}
+
+function showView(view, given) {
+  showAtOnce(view, given);
+  showRest(view, given);
 }

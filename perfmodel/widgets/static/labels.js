@@ -1,23 +1,25 @@
-// Stock sliders have no accessible name: give every handle the text of its row's label.
+// Stock widgets have no accessible names: give each part of a row that of the row's label, and each
+// text that stands alone its placeholder.
 function render({ model, el }) {
   el.style.display = "none";
   let root = null;
   let observer = null;
 
+  const name = (part, text) => {
+    if (part && part.getAttribute("aria-label") !== text) part.setAttribute("aria-label", text);
+  };
   const label = () => {
-    for (const row of root.querySelectorAll(".widget-inline-hbox")) {
+    for (const row of root.querySelectorAll(".perfmodel-row")) {
       const text = row.querySelector(".widget-label")?.textContent?.trim();
       if (!text) continue;
-      const handle = row.querySelector(".noUi-handle");
-      if (handle && handle.getAttribute("aria-label") !== text) {
-        handle.setAttribute("aria-label", text);
-      }
-      const readout = row.querySelector(".widget-readout[contenteditable]");
-      const value = `${text}, value`;
-      if (readout && readout.getAttribute("aria-label") !== value) {
-        readout.setAttribute("role", "textbox");
-        readout.setAttribute("aria-label", value);
-      }
+      name(row.querySelector(".noUi-handle"), text);
+      name(row.querySelector("input"), `${text}, number`);
+      name(row.querySelector("button"), `reset ${text}`);
+    }
+    for (const text of root.querySelectorAll("textarea, input[placeholder]")) {
+      // The labels of a text without a description are there, but empty.
+      const labelled = [...(text.labels ?? [])].some(part => part.textContent.trim());
+      if (text.placeholder && !labelled) name(text, text.placeholder);
     }
   };
   const attach = () => {

@@ -18,7 +18,7 @@ __all__ = ["holding"]
 
 @dataclass(frozen=True, eq=False)
 class _HeldMachine(Machine):
-    """As `perfmodel.breakeven.sweeps` holds one constant, but several."""
+    """A machine that knows which of its constants are held."""
 
     held: Mapping[str, float] = field(default_factory=dict)
 
@@ -33,6 +33,7 @@ def holding(machine: Machine, values: Mapping[str, float]) -> Machine:
     Parameters
     ----------
     machine : Machine
+        Constants that it holds already stay held, unless they are among the values.
     values : mapping of str to float
         By constant, in its unit.
 
@@ -51,4 +52,5 @@ def holding(machine: Machine, values: Mapping[str, float]) -> Machine:
         for name, value in values.items()
     }
     given["constants"] = {**machine.constants, **swept}
-    return _HeldMachine(**given, held=dict(values))
+    before = machine.held if isinstance(machine, _HeldMachine) else {}
+    return _HeldMachine(**given, held={**before, **values})

@@ -1,0 +1,208 @@
+"""Voila, kept to one page, this interpreter and the loopback, and told when a page is gone.
+
+Voila by itself ends no kernel: its page says good-bye by a beacon, which cannot carry the token that
+guards against forged requests, and is refused (voila-dashboards/voila#1458).
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_core.utils import run_sync
+from tornado.ioloop import IOLoop
+from traitlets.config import Config
+from voila.app import Voila
+from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
+
+from perfmodel.errors import InputError
+from perfmodel.scenario import Scenario
+from perfmodel.serving.session import write_start
+
+__all__ = ["CULL_EVERY", "IDLE", "run"]
+
+#: Seconds after which a kernel to which no page is connected ends, and how often that is looked at.
+IDLE, CULL_EVERY = 60, 10
+
+HOST = "127.0.0.1"
+
+#: Front-end extensions that the page needs (anywidget takes shared code from the second);
+#: whatever else is installed for JupyterLab stays out.
+_EXTENSIONS = (
+    "@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget",
+)  # fmt: skip
+
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+_TITLE = "When does it pay for mprotect to downgrade mmap_lock?"
+
+_CELL = "from perfmodel.serving.session import session\n\nsession()"
+
+
+class _ThisInterpreter(KernelSpecManager):
+    """The one kernel: this interpreter, without the user's IPython profile and history."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        del kernel_name
+        assert self.parent is not None, "the server makes it"
+        quiet = ["--IPKernelApp.log_level=ERROR", "--HistoryManager.enabled=False",
+                 f"--ipython-dir={self.parent.root_dir}"]  # fmt: skip
+        given = get_kernel_dict(extra_arguments=quiet)
+        # By message: a signal would make a kernel that still starts print a traceback.
+        return KernelSpec(
+            resource_dir="", env={"MPLBACKEND": "agg"}, interrupt_mode="message", **given
+        )
+
+    def find_kernel_specs(self) -> dict[str, str]:
+        return {"python3": ""}
+
+    def get_all_specs(self) -> dict[str, Any]:
+        spec = self.get_kernel_spec("python3")
+        return {"python3": {"resource_dir": "", "spec": spec.to_dict()}}
+
+
+class _Farewell(VoilaShutdownKernelHandler):  # type: ignore[misc]
+    """Ends the kernel of a page that says good-bye."""
+
+    def check_xsrf_cookie(self) -> None:
+        """Accept the beacon: only the page itself knows the kernel's random name in the path."""
+
+    async def post(self, kernel_id: str) -> None:
+        # A page may say good-bye twice, or after its kernel was culled.
+        if kernel_id in self.kernel_manager:
+            await self.kernel_manager.shutdown_kernel(kernel_id, now=True)
+        self.set_status(204)
+
+
+class _Server(Voila):  # type: ignore[misc]
+    """Voila with one notebook, on a socket that is already bound."""
+
+    template_paths: list[str]
+
+    def __init__(self, folder: Path, bound: socket.socket, ready: Callable[[str], None]) -> None:
+        configuration = Config()
+        configuration.MappingKernelManager.update(
+            cull_idle_timeout=IDLE, cull_interval=CULL_EVERY, cull_connected=False
+        )
+        configuration.VoilaConfiguration.update(
+            kernel_spec_manager_class=_ThisInterpreter,
+            page_config_hook=_only_ours,
+            show_tracebacks=True,
+            allow_template_override="NO",
+            allow_theme_override="NO",
+            file_allowlist=[],
+        )
+        super().__init__(
+            config=configuration, log_level=logging.ERROR, config_file_paths=[], ip=HOST,
+            port=bound.getsockname()[1], root_dir=str(folder), open_browser=False,
+            connection_dir_root=str(folder), notebook_path=str(folder / "explorer.ipynb"),
+            # A name of another site that resolves to this machine is refused.
+            tornado_settings={"allow_remote_access": False, "ws_ping_timeout": 30_000},
+        )  # fmt: skip
+        self._bound = bound
+        self._ready = ready
+
+    def setup_template_dirs(self) -> None:
+        """Put this package's page before Voila's."""
+        super().setup_template_dirs()
+        self.template_paths = [str(_TEMPLATES), *self.template_paths]
+
+    def init_handlers(self) -> list[Any]:
+        """Return Voila's handlers, with one that hears good-byes before its own."""
+        farewell = (r"/voila/api/shutdown/(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)", _Farewell)
+        return [farewell, *super().init_handlers()]
+
+    def _handle_signal_stop(self, sign: int, frame: Any) -> None:
+        """End the loop; what follows it in `listen` ends the kernels."""
+        del sign, frame
+        self.ioloop.asyncio_loop.call_soon_threadsafe(self.ioloop.stop)  # type: ignore[attr-defined]
+
+    def stop(self) -> None:
+        """End every kernel at once: none holds anything that is worth a farewell."""
+        shutil.rmtree(self.connection_dir, ignore_errors=True)
+        run_sync(self.kernel_manager.shutdown_all)(now=True)
+
+    def listen(self) -> None:
+        """Answer until a signal comes, then end every kernel."""
+        from tornado.httpserver import HTTPServer
+
+        server = HTTPServer(self.app)
+        server.add_socket(self._bound)
+        self.ioloop = IOLoop.current()
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sign, self._handle_signal_stop)
+        self.ioloop.add_callback(self._ready, self.connection_url)
+        try:
+            self.ioloop.start()
+        finally:
+            server.stop()
+            self.stop()
+
+
+def _only_ours(config: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Leave the front-end extensions out that other packages brought."""
+    kept = [e for e in config["federated_extensions"] if e["name"] in _EXTENSIONS]
+    return config | {"federated_extensions": kept}
+
+
+def _bind(port: int) -> socket.socket:
+    """Return a listening socket on the loopback.
+
+    Raises
+    ------
+    InputError
+        If the port is taken or not allowed.
+    """
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((HOST, port))
+        bound.listen(128)
+    except OSError as error:
+        bound.close()
+        raise InputError(f"port {port} cannot be had ({error.strerror})", field="--port",
+                         expected="a free port, or 0 for any") from None  # fmt: skip
+    bound.setblocking(False)
+    return bound
+
+
+def run(
+    scenario: Scenario, *, port: int, open_browser: bool, ready: Callable[[str], None] | None
+) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP; see `perfmodel.serving.serve`."""
+    bound = _bind(port)
+    folder = Path(tempfile.mkdtemp(prefix="perfmodel-explore-"))
+
+    def up(address: str) -> None:
+        if ready is not None:
+            ready(address)
+        if open_browser and not webbrowser.open(address):
+            sys.stderr.write("no browser was found: open the address yourself\n")
+
+    try:
+        write_start(folder, scenario)
+        notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
+            cells=[nbformat.v4.new_code_cell(_CELL)],  # type: ignore[no-untyped-call]
+            metadata={
+                "kernelspec": {"name": "python3", "display_name": "Python 3"},
+                "title": _TITLE,
+            },
+        )
+        nbformat.write(notebook, folder / "explorer.ipynb")  # type: ignore[no-untyped-call]
+        server = _Server(folder, bound, up)
+        server.initialize([])
+        server.start()
+    finally:
+        bound.close()
+        shutil.rmtree(folder, ignore_errors=True)
