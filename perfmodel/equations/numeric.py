@@ -20,7 +20,6 @@ __all__ = [
     "dilog",
     "ein",
     "ein2",
-    "ein2_tail",
     "erlang_b",
     "erlang_served",
     "harmonic",

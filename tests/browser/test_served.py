@@ -199,7 +199,7 @@ def test_every_slider_moves_figure_and_numbers(
     assert len(names) >= 10
     pictured = 0
     for name in names:
-        handle = page.locator(f".noUi-handle[aria-label={json.dumps(name)}]")
+        handle = page.locator(f".noUi-handle[aria-label={json.dumps(name, ensure_ascii=False)}]")
         settled(page)
         before = page.url, text(page), picture(page)
         handle.scroll_into_view_if_needed()

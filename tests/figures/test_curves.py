@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_drawn_described_and_tabled(module: Any, specs: dict[Any, Any]) -> None:
     # Nobody takes a computed figure for a measured one.
     measured = "measured" in getattr(spec, "bases", ())
     assert ("Evidence: measured" in said) == measured
-    assert measured or "obody measured" in said or "nobody measured" in said
+    assert measured or re.search("obody measured|no measurements given", said)
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,20 @@ def build() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.fixture(scope="module")
+def ran() -> dict[Path, tuple[Any, Any]]:
+    """Return what has been run already: a minute each is too much to do it for every test."""
+    return {}
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
 def pair(
-    request: Any, build: ModuleType, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Any, Any]:
+    request: Any, build: ModuleType, ran: dict[Path, tuple[Any, Any]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Any, Any]:  # fmt: skip
     """A notebook as it is kept, and as a run gives it."""
+    if request.param in ran:
+        return ran[request.param]
     kept = nbformat.read(request.param, as_version=4)
     home = tmp_path_factory.mktemp("jupyter")
     with pytest.MonkeyPatch.context() as patch:
@@ -47,7 +56,8 @@ def pair(
         patch.setenv("JUPYTER_RUNTIME_DIR", str(home))
         patch.setenv("IPYTHONDIR", str(home))
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-        return kept, build.execute(copy.deepcopy(kept))
+        ran[request.param] = kept, build.execute(copy.deepcopy(kept))
+    return ran[request.param]
 
 
 def test_they_are_numbered_without_a_gap() -> None:

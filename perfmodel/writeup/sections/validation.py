@@ -11,7 +11,7 @@ from perfmodel.report.blocks import Block, Cell, Column, Heading, Table, Text
 from perfmodel.report.numbers import error_text, number_text, share_text, time_text
 from perfmodel.results import LEVEL
 from perfmodel.validation.limits import KINDS
-from perfmodel.writeup.numbering import ref
+from perfmodel.writeup.numbering import about, ref
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +62,7 @@ def _held_out(material: Material) -> list[Block]:
             f" ({ref('table', 'held out')}). {share_text(found.coverage)} lie within their"
             f" {100 * LEVEL:.0f} % interval; the threshold, set before, is"
             f" {share_text(found.coverage_threshold)}: {verdict}. Worst: {_worst(found.kinds)}."
+            + about(shown, "shows latencies of faults, measured and predicted.")
         ),
         Table(columns, rows, "Held-out run: median of predicted over measured, absolute errors, share within"
               " the interval (pp: percentage points)", ref("table", "held out")),
@@ -102,6 +103,7 @@ def _natural(material: Material) -> list[Block]:
             "munmap downgrades the same lock on the same machine, mprotect does not. One thread calls, another"
             f" faults in memory that the call does not touch ({ref('table', 'natural')}). The model was fitted"
             " to neither column of faults."
+            + about(shown, "shows each fault over the moment at which it began.")
         ),
         Table(columns, rows, "Measured / predicted; alone: what the call holds when nothing else runs"
               " (tracepoints); faults: those that began during a call", ref("table", "natural")),
@@ -158,6 +160,7 @@ def _downgradable(material: Material) -> list[Block]:
             f" ({run.cpus} CPUs), over {len(comparisons)} mixes of threads and holds"
             f" ({ref('table', 'downgradable')}); predictions use its own costs, timed apart from the grid. It"
             " holds no page tables and no TLBs: it tests the lock's half of the model alone."
+            + about(shown, "shows each mix.")
         ),
         Table(columns, rows, "Effects of the downgrade beyond their own noise: signs foretold; right by saying"
               " that it always helps; wrong by chance alone for a perfect model; median of predicted over"
