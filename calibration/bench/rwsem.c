@@ -135,7 +135,8 @@ static void wake_all(struct wakes *wakes, struct rwsem_task *me)
 
 static uint64_t owner_of(struct rwsem *sem)
 {
-	return atomic_load_explicit(&sem->owner, memory_order_relaxed);
+	/* Who follows the pointer must see the task as its thread made it. */
+	return atomic_load_explicit(&sem->owner, memory_order_acquire);
 }
 
 static void owner_is_writer(struct rwsem *sem, struct rwsem_task *me)
@@ -143,7 +144,7 @@ static void owner_is_writer(struct rwsem *sem, struct rwsem_task *me)
 	/* Where a later spinner finds the owner last: on the spinner's own CPU it cannot be running. */
 	if (sem->spin)
 		atomic_store_explicit(&me->cpu, sched_getcpu(), memory_order_relaxed);
-	atomic_store_explicit(&sem->owner, (uint64_t)(uintptr_t)me, memory_order_relaxed);
+	atomic_store_explicit(&sem->owner, (uint64_t)(uintptr_t)me, memory_order_release);
 }
 
 static void owner_is_readers(struct rwsem *sem, const struct rwsem_task *one)
