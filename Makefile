@@ -7,7 +7,7 @@ MACHINE := xeon-vm-6.18
 DATA    := calibration/data/$(MACHINE)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test measure figures write-up lab lint bench certify refresh kernel-lab lock clean
+.PHONY: help demo test test-browser measure figures write-up lab lint bench certify refresh kernel-lab lock clean
 
 help:
 	@echo "make demo     calibrate from the recorded run, print the verdict, write figures and a report"
@@ -51,6 +51,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+# The explorer, the page and a notebook in a real Chromium, which must be installed.
+test-browser: $(VENV)/installed-test
+	PERFMODEL_BROWSER=1 $(BIN)/python -m pytest tests/browser -n 2 --dist loadgroup -q
 
 measure: $(VENV)/installed
 	@mkdir -p $(OUT)

@@ -201,3 +201,13 @@ def opened(browser: Any, lab: Lab, complaints: list[str]) -> Any:
     if told != "shown":
         pytest.fail(f"the notebook fails: {told}")
     return page
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the browser out unless it is asked for: seven minutes of waiting for pictures."""
+    if os.environ.get("PERFMODEL_BROWSER"):
+        return
+    skip = pytest.mark.skip(reason="make test-browser drives a real Chromium")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(skip)
