@@ -11,6 +11,7 @@ import msgspec
 from perfmodel.counterfactual.configuration import GROUPS
 from perfmodel.counterfactual.recording import SCHEMA
 from perfmodel.counterfactual.slices import COLUMNS, Record
+from perfmodel.document import decode
 from perfmodel.errors import InputError
 from perfmodel.resources import calibration_path
 
@@ -83,19 +84,7 @@ def load(path: Path | str) -> Run:
         With the field, where the file is not a complete run of this format.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
-    try:
-        document = msgspec.json.decode(raw, type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        what, _, where = str(error).partition(" - at `$")
-        raise InputError(what, file=path, field=where.rstrip("`").lstrip(".") or None,
-                         expected=f"a document of the format {SCHEMA}") from None  # fmt: skip
-    if document.schema != SCHEMA:
-        raise InputError(f"the schema is {document.schema!r}", file=path, field="schema",
-                         expected=SCHEMA)  # fmt: skip
+    document, raw = decode(path, _Document, SCHEMA)
     if document.status != "complete":
         raise InputError("the run did not come to its end", file=path, field="status",
                          expected="complete")  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from perfmodel.kernel import Kernel
 from perfmodel.scenario import Call, Faults, Policy, Scenario, Writers
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ class Configuration:
             f" VMA, duty {100 * self.duty:.0f} %, {self.vcpus} vCPUs"
         )
 
+    def crowds(self, cpus: int) -> bool:
+        """Whether caller and faulting threads are more than so many CPUs."""
+        return self.faulters + 1 > cpus
+
     def call(self, direction: str) -> Call:
         """Return the call in one direction.
 
@@ -110,7 +115,7 @@ class Configuration:
             What emptying the window again adds to each fault's pause.
         """
         return Scenario(
-            machine=machine, kernel="6.1", call=self.call(direction),
+            machine=machine, kernel=Kernel("6.1"), call=self.call(direction),
             faults=Faults(
                 threads=self.faulters, think_us=self.think_us + emptying_ns / 1e3,
                 same_vma=float(self.target == "same_vma"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from perfmodel.document import decode
 from perfmodel.errors import InputError
 from perfmodel.experiment.configuration import CUTS, Configuration
 from perfmodel.experiment.predicted import Predicted
@@ -150,19 +151,7 @@ def load_prediction(path: Path | str) -> Prediction:
         With the field, where the file is none of this format.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
-    try:
-        document = msgspec.json.decode(raw, type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        what, _, where = str(error).partition(" - at `$")
-        raise InputError(what, file=path, field=where.rstrip("`").lstrip(".") or None,
-                         expected=f"a document of the format {SCHEMA}") from None  # fmt: skip
-    if document.schema != SCHEMA:
-        raise InputError(f"the schema is {document.schema!r}", file=path, field="schema",
-                         expected=SCHEMA)  # fmt: skip
+    document, raw = decode(path, _Document, SCHEMA)
     rows = []
     for place, row in enumerate(document.rows):
         for field, value, known in (

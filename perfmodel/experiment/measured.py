@@ -106,9 +106,9 @@ def slices(table: ObservationTable, wake_latency: Mapping[int, float]) -> list[S
         boot = f"{started} boot {lab['boot']}"
         found[point, c["cut"], boot, c["round"], c["slice"]].append(group)
     return [
-        _slice(*key[:4], groups, wake_latency[key[0].vcpus])
-        for key, groups in found.items()
-        if key[0].vcpus in wake_latency
+        _slice(point, cut, boot, number, groups, wake_latency[point.vcpus])
+        for (point, cut, boot, number, _), groups in found.items()
+        if point.vcpus in wake_latency
     ]
 
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from perfmodel.experiment.configuration import CUTS, DIRECTIONS, Configuration
 from perfmodel.experiment.measured import idle_law, laboratory
+from perfmodel.experiment.quantities import QUANTITIES
 from perfmodel.fit.natural import during_law
 from perfmodel.hold import ACTUAL_POLICY, Hold, hold
 from perfmodel.prediction import predict
@@ -135,8 +136,6 @@ def predict_one(
 def _effect(
     name: str, drawn: NDArray[np.float64], none: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    from perfmodel.experiment.quantities import QUANTITIES
-
     if not QUANTITIES[name].relative:
         return np.asarray(drawn - none)
     with np.errstate(all="ignore"):
@@ -165,7 +164,7 @@ def _arm(
     )
 
     def mean(values: Iterable[Any]) -> NDArray[np.float64]:
-        return np.mean(np.broadcast_arrays(*values), axis=0)
+        return np.asarray(np.mean(np.broadcast_arrays(*values), axis=0))
 
     return {
         "call": np.asarray(_call_time(results[0])),
@@ -199,8 +198,6 @@ def _call_time(result: PolicyResult) -> NDArray[np.float64]:
 
 def _one_section(held: Hold) -> Hold:
     """Return the hold of one of the sections of a call."""
-    from dataclasses import replace
-
     return replace(
         held, exclusive=held.exclusive / held.sections, shared=held.shared / held.sections
     )

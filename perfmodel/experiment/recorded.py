@@ -73,11 +73,16 @@ class Recorded:
     laboratory: Mapping[str, Any]
 
     @property
+    def host_cpus(self) -> int:
+        """CPUs of the host that ran the guests."""
+        return int(self.laboratory["host"]["cpus"])
+
+    @property
     def evidence(self) -> str:
         """What every number of it is, for captions."""
         lab = self.laboratory
         return (
-            f"emulated ({lab['accelerator']} of QEMU {lab['qemu']} on {lab['host']['cpus']} CPUs,"
+            f"emulated ({lab['accelerator']} of QEMU {lab['qemu']} on {self.host_cpus} CPUs,"
             " Linux 6.1 with a cut)"
         )
 

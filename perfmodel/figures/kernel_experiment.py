@@ -81,7 +81,7 @@ class Spec:
 
     def crowded(self, row: Row) -> bool:
         """Whether more threads run than the host has CPUs."""
-        return row.configuration.faulters + 1 > self.host_cpus
+        return row.configuration.crowds(self.host_cpus)
 
 
 def data_for(found: Recorded | None = None) -> Spec:
@@ -101,16 +101,14 @@ def data_for(found: Recorded | None = None) -> Spec:
     inputs = [{"file": found.prediction.file, "sha256": found.prediction.sha256}]
     return Spec(
         tuple(r for r in found.rows if r.cut != "none"),
-        int(found.laboratory["host"]["cpus"]), len({s.boot for s in found.slices}), found.evidence,
+        found.host_cpus, len({s.boot for s in found.slices}), found.evidence,
         provenance(None, evidence=found.evidence, inputs=inputs),
     )  # fmt: skip
 
 
 def _limits(some: list[Row]) -> tuple[float, float]:
     values = [v for r in some for v in (r.effect, r.predicted.effect)]
-    reach = max(1.5, *(max(v, 1 / v) for v in values)) if values else 2.0
-    low, high = min([0.8, *values]), max([1.25, *values])
-    return max(low / 1.3, 1 / reach / 1.3), min(high * 1.3, reach * 1.3)
+    return min([0.8, *values]) / 1.3, max([1.25, *values]) * 1.3
 
 
 def _panel(axes: Axes, spec: Spec, quantity: str) -> None:

@@ -79,7 +79,7 @@ def answer(found: Recorded) -> Text:
 
 def overloaded(row: Row, found: Recorded) -> bool:
     """Whether more threads run than the host has CPUs for their vCPUs."""
-    return row.configuration.faulters + 1 > int(found.laboratory["host"]["cpus"])
+    return row.configuration.crowds(found.host_cpus)
 
 
 def factor_text(value: float) -> str:
