@@ -50,8 +50,12 @@ def _split(
     """Evaluate `near` where `small` holds and `far` elsewhere, each only on its own points."""
     x = np.asarray(x, dtype=np.float64)
     mask = np.broadcast_to(small, x.shape)
-    out = np.empty(x.shape)
     with np.errstate(all="ignore"):
+        if mask.all():
+            return near(x)
+        if not mask.any():
+            return far(x)
+        out = np.empty(x.shape)
         out[mask] = near(x[mask])
         out[~mask] = far(x[~mask])
     return out
