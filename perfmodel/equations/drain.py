@@ -39,6 +39,7 @@ from perfmodel.errors import InputError
 
 __all__ = [
     "DrainBlocking",
+    "Meeting",
     "Moments",
     "blocked_given_readers",
     "blocked_while_draining",
@@ -300,6 +301,44 @@ def _drain_blocking(
     time = own - (np.expm1(-z) * rest).sum(-1)
     blocked = -n * np.expm1(-nu * hold) + (rate * np.exp(-z) * rest).sum(-1)
     return DrainBlocking(time, blocked)
+
+
+class Meeting:
+    """A call that meets n threads, asked for one share of readers after another.
+
+    What does not depend on that share, the nodes and the weights of the integrals, is computed once:
+    a fixed point asks for a dozen shares.
+
+    Parameters
+    ----------
+    threads, nu, mu, exclusive : ndarray
+        As in :func:`blocked_while_draining`, of one shape.
+    """
+
+    def __init__(
+        self, threads: FloatArray, nu: FloatArray, mu: FloatArray, exclusive: FloatArray
+    ) -> None:
+        with np.errstate(all="ignore"):
+            y, w = _nodes(1.0 / mu, nu / mu, np.log1p(threads))
+            z = nu[..., None] * (exclusive[..., None] + y)
+            self.threads = threads
+            self._u = np.exp(-mu[..., None] * y)
+            self._lasts, self._lasts_2 = w, 2 * y * w
+            self._waits, self._hits = -np.expm1(-z) * w, nu[..., None] * np.exp(-z) * w
+            self._time = threads * nu * exclusive**2 * phi(2, nu * exclusive)
+            self._blocked = -threads * np.expm1(-nu * exclusive)
+
+    def blocks(self, in_service: FloatArray) -> DrainBlocking:
+        """Return whom the call blocks, as :func:`blocked_while_draining`."""
+        rest = still_draining(self.threads[..., None], in_service[..., None], self._u)
+        return DrainBlocking(
+            self._time + (self._waits * rest).sum(-1), self._blocked + (self._hits * rest).sum(-1)
+        )
+
+    def drain(self, in_service: FloatArray) -> Moments:
+        """Return how long the call drains, as :func:`drain_threads`."""
+        left = -np.expm1(sc.xlog1py(self.threads[..., None], -in_service[..., None] * self._u))
+        return Moments((left * self._lasts).sum(-1), (left * self._lasts_2).sum(-1))
 
 
 def blocked_given_readers(

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from sympy import exp
 
-from perfmodel.equations.drain import Moments, blocked_while_draining, drain_threads
+from perfmodel.equations.drain import Meeting, Moments
 from perfmodel.equations.equation import FloatArray, declare, together
 from perfmodel.equations.overlap import OVERLAP, OVERLAP_2, OVERLAP_HIT
 from perfmodel.equations.symbols import symbol
@@ -148,10 +148,12 @@ def closed_system_woken(
     z = np.maximum(z, 1e-9 * (d + r + s))
     left, awake = np.maximum(s - r, 0.0), np.maximum(r - s, 0.0)
 
-    def kind(q: FloatArray) -> _Kind:
-        one = blocked_while_draining(n, think, rate, np.clip(q, 0.0, 1.0), d)
-        drain = drain_threads(n, rate, np.clip(q, 0.0, 1.0))
-        return _Kind(one.blocked / n, one.time, drain)
+    meeting = Meeting(n, think, rate, d)
+
+    def kind(share: FloatArray) -> _Kind:
+        q = np.clip(share, 0.0, 1.0)
+        one = meeting.blocks(q)
+        return _Kind(one.blocked / n, one.time, meeting.drain(q))
 
     law = {"nu": think, "mu": rate, "think_writer": z}
     known = {"wake_latency": left, "think_writer": z}
