@@ -155,6 +155,7 @@ def pieces(
     given: Mapping[str, FloatArray],
     *,
     unchanged: FloatArray = False,
+    depending_on: str = "",
 ) -> dict[str, NDArray[np.float64]]:
     """Return the duration of every piece of a call in ns.
 
@@ -168,6 +169,8 @@ def pieces(
         What `facts` returns; arrays broadcast against the constants.
     unchanged : bool or ndarray of bool
         Where mprotect finds the flags as they should be and returns before it prepares anything.
+    depending_on : str
+        Only the pieces whose equation has this argument; empty for all.
 
     Returns
     -------
@@ -179,6 +182,8 @@ def pieces(
     known = {**constants, **given}
     out = {}
     for name, equation in PIECES[operation].items():
+        if depending_on and depending_on not in equation.names:
+            continue
         value = where_known(equation, known)
         out[name] = np.where(unchanged, 0.0, value) if name in SKIPPED else value
     return out
@@ -341,7 +346,8 @@ def hold(
             window=before / (call.vmas if policy is Policy.EVERY_VMA else 1),
         )
         given["remote_cpus"] = scenario.running_cpus(unblocked)
-        lasting = pieces(call.operation, constants, given, unchanged=unchanged)
+        lasting = {**lasting, **pieces(call.operation, constants, given, unchanged=unchanged,
+                                       depending_on="remote_cpus")}  # fmt: skip
     count = np.broadcast_shapes(*(v.shape for v in lasting.values()), (1,))
     applies = not not_applicable(scenario, policy)
     if not applies:

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from perfmodel.errors import InputError, ModelWarning
@@ -82,6 +83,7 @@ FACTS: Mapping[str, tuple[Fact, ...]] = {
 }  # fmt: skip
 
 
+@cache
 def _parse(release: str) -> Release:
     match = re.match(r"^v?(\d+)\.(\d+)(?:\D.*|\.\d.*)?$", release.strip())
     if match is None:

@@ -130,6 +130,8 @@ class Picture:
         Everything that is drawn, in words: longer than a caption may be.
     label : str
         What the text calls it, such as ``Figure 3``; empty where no text does.
+    narrow : bool
+        Whether it is drawn for one column of a two-column page.
     """
 
     path: str
@@ -137,6 +139,7 @@ class Picture:
     alt: str = ""
     detail: str = ""
     label: str = ""
+    narrow: bool = False
 
 
 Block = Heading | Text | Bullets | Table | Picture | Formula | Code

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from perfmodel.report.blocks import (
@@ -22,22 +23,22 @@ from perfmodel.report.blocks import (
     Text,
     plain,
     printable,
-    rendered,
     stands_out,
 )
 from perfmodel.report.widths import widths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = ["PACKAGES", "escape", "to_latex"]
 
 #: Packages of texlive-latex-base, texlive-latex-recommended and lmodern, with their options.
 PACKAGES = (
-    ("fontenc", "T1"), ("inputenc", "utf8"), ("lmodern", ""), ("textcomp", ""), ("geometry", "margin=20mm"),
-    ("amsmath", ""), ("array", ""), ("booktabs", ""), ("longtable", ""), ("graphicx", ""),
-    ("caption", "font=small,labelfont=bf,singlelinecheck=false"), ("microtype", ""),
-    ("hyperref", "hidelinks"),
+    ("fontenc", "T1"), ("inputenc", "utf8"), ("lmodern", ""), ("textcomp", ""),
+    ("geometry", "hmargin=20mm,top=17mm,bottom=21mm,footskip=10mm"), ("amsmath", ""), ("array", ""),
+    ("booktabs", ""), ("longtable", ""), ("graphicx", ""),
+    ("caption", "font=small,labelfont=bf,singlelinecheck=false,tableposition=top,skip=5pt"),
+    ("microtype", ""), ("hyperref", "hidelinks"),
 )  # fmt: skip
 
 #: Without dates and identifiers the same text gives the same file.
@@ -48,15 +49,16 @@ _PREAMBLE = r"""\ifdefined\pdfinfoomitdate \pdfinfoomitdate=1 \pdftrailerid{} \p
 \setlength{\abovedisplayskip}{3pt}\setlength{\belowdisplayskip}{3pt}}
 \setlength{\LTpre}{6pt}\setlength{\LTpost}{6pt}
 \setlength{\emergencystretch}{3em}
+\setlength{\textfloatsep}{12pt plus 4pt}\setlength{\floatsep}{10pt plus 4pt}\setlength{\intextsep}{8pt plus 4pt}
 \renewcommand{\topfraction}{0.9}\renewcommand{\bottomfraction}{0.8}
 \setcounter{topnumber}{3}\setcounter{totalnumber}{4}
 \renewcommand{\textfraction}{0.07}\renewcommand{\floatpagefraction}{0.8}"""
 
-#: Of a figure: a tall one leaves room for text.
-_ROOM = r"width=0.84\linewidth,height=0.32\textheight,keepaspectratio"
+#: Of the line: what a figure made for one column takes, and its caption beside it.
+_COLUMN = 0.485
 
 #: Characters up to which a table is kept on one page.
-_TOGETHER = 1500
+_TOGETHER = 1800
 
 _SECTIONS = {2: "section", 3: "subsection", 4: "subsubsection"}
 
@@ -139,7 +141,7 @@ def to_latex(
         If the path of a figure holds characters that LaTeX would not take as they are.
     """
     uses = "\n".join(rf"\usepackage{f'[{o}]' if o else ''}{{{name}}}" for name, o in PACKAGES)
-    body = rendered(blocks, lambda block: _render(block, source), "\n\n")
+    body = "\n\n".join(filter(None, (_run(run, source) for run in _runs(blocks))))
     head = (
         f"\\title{{\\vspace{{-12mm}}{escape(title)}\\vspace{{-4mm}}}}\n\\author{{}}\n"
         f"\\date{{\\vspace{{-8mm}}\\small {escape(subtitle)}}}\n"
@@ -151,7 +153,31 @@ def to_latex(
     )
 
 
-def _render(block: Block, source: Callable[[str], str]) -> str:
+def _runs(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    """Return the blocks in order, those together that are set as one: formulas, and narrow pictures."""
+
+    def kind(block: Block) -> str:
+        if isinstance(block, Picture) and block.narrow:
+            return "narrow"
+        return "formula" if isinstance(block, Formula) else ""
+
+    for name, some in groupby(blocks, kind):
+        if name == "formula":
+            yield list(some)
+        else:
+            run, size = list(some), 2 if name else 1
+            yield from (run[i : i + size] for i in range(0, len(run), size))
+
+
+def _run(run: Sequence[Block], source: Callable[[str], str]) -> str:
+    if isinstance(run[0], Formula):
+        return _formulas([b for b in run if isinstance(b, Formula)])
+    if isinstance(run[0], Picture):
+        return _pictures([(b, source(b.path)) for b in run if isinstance(b, Picture)])
+    return _render(run[0])
+
+
+def _render(block: Block) -> str:
     match block:
         case Heading(text, level):
             return rf"\{_SECTIONS.get(max(level, 2), 'paragraph')}{{{escape(text)}}}"
@@ -162,15 +188,16 @@ def _render(block: Block, source: Callable[[str], str]) -> str:
             return rf"{{\small {words}\par}}" if tone == "dim" else words
         case Bullets(items):
             return _bullets(items)
-        case Formula(latex, _, label):
-            tag = rf" \tag{{{label}}}" if label else r" \notag"
-            return f"\\begin{{equation}}\n{latex}{tag}\n\\end{{equation}}"
         case Code(text):
             return _code(text)
         case Table():
             return _table(block)
-        case Picture():
-            return _picture(block, source(block.path))
+    raise TypeError(f"{type(block).__name__} is set with others")
+
+
+def _formulas(formulas: Iterable[Formula]) -> str:
+    lines = [f.latex + (rf" \tag{{{f.label}}}" if f.label else r" \notag") for f in formulas]
+    return "\\begin{gather}\n" + "\\\\\n".join(lines) + "\n\\end{gather}"
 
 
 def _bullets(items: Iterable[str]) -> str:
@@ -194,14 +221,27 @@ def _code(text: str) -> str:
     return f"\\begin{{quote}}\\small\\ttfamily\\raggedright\n{inner}\n\\end{{quote}}"
 
 
-def _picture(picture: Picture, path: str) -> str:
-    # Not at the foot: after a longtable LaTeX has misjudged the room that is left there.
-    if not re.fullmatch(r"[A-Za-z0-9_./-]+", path):
-        raise ValueError(f"{path!r} is no path that LaTeX takes as it is")
-    return (
-        f"\\begin{{figure}}[tp]\n\\centering\\includegraphics[{_ROOM}]{{{path}}}\n"
-        f"{_caption(picture)}\n\\end{{figure}}"
-    )
+def _pictures(pictures: Sequence[tuple[Picture, str]]) -> str:
+    """Return a float: a wide figure over its caption; narrow ones side by side, or beside the caption."""
+    made = []
+    for picture, path in pictures:
+        if not re.fullmatch(r"[A-Za-z0-9_./-]+", path):
+            raise ValueError(f"{path!r} is no path that LaTeX takes as it is")
+        made.append((rf"\includegraphics[width=\linewidth]{{{path}}}", _caption(picture)))
+    if not pictures[0][0].narrow:
+        inner = "\n".join(made[0])
+    elif len(made) == 1:
+        picture, caption = made[0]
+        inner = f"{_beside('c', picture)}\\hfill\n{_beside('c', caption)}"
+    else:
+        inner = "\\hfill\n".join(_beside("t", f"{p}\n{c}") for p, c in made)
+    return f"\\begin{{figure}}[htbp]\n{inner}\n\\end{{figure}}"
+
+
+def _beside(place: str, inner: str) -> str:
+    # At the top: a picture's foot is its baseline, which would hang it above its neighbour.
+    top = r"\vspace{0pt}" if place == "t" else ""
+    return f"\\begin{{minipage}}[{place}]{{{_COLUMN}\\linewidth}}{top}%\n{inner}\n\\end{{minipage}}"
 
 
 def _caption(block: Picture | Table) -> str:
@@ -210,18 +250,26 @@ def _caption(block: Picture | Table) -> str:
 
 
 def _table(table: Table) -> str:
-    head = " & ".join(rf"\textbf{{{escape(c.name)}}}" for c in table.columns)
+    """Return a table that has a name as a float, a nameless one where it stands, a long one over pages."""
     size = sum(len(plain(cell)) for row in table.rows for cell in row)
-    end = r"\\*" if size <= _TOGETHER else r"\\"
-    body = "\n".join(" & ".join(map(_cell, row)) + end for row in table.rows)
-    caption = _caption(table) + "\\\\\n" if table.label or table.caption else ""
-    return (
-        "{\\footnotesize\n"
-        f"\\begin{{longtable}}{{@{{}}{''.join(_columns(table))}@{{}}}}\n{caption}"
-        f"\\toprule\n{head}\\\\\n\\midrule\n\\endfirsthead\n"
-        f"\\toprule\n{head}\\\\\n\\midrule\n\\endhead\n"
-        f"\\bottomrule\n\\endfoot\n{body}\n\\end{{longtable}}}}"
+    rows = "".join(" & ".join(map(_cell, row)) + "\\\\\n" for row in table.rows)
+    head = " & ".join(rf"\textbf{{{escape(c.name)}}}" for c in table.columns) + "\\\\\n"
+    columns = f"{{@{{}}{''.join(_columns(table))}@{{}}}}"
+    if size > _TOGETHER:
+        caption = _caption(table) + "\\\\\n" if table.label or table.caption else ""
+        return (
+            f"{{\\footnotesize\n\\begin{{longtable}}{columns}\n{caption}"
+            f"\\toprule\n{head}\\midrule\n\\endfirsthead\n\\toprule\n{head}\\midrule\n\\endhead\n"
+            f"\\bottomrule\n\\endfoot\n{rows}\\end{{longtable}}}}"
+        )
+    inner = (
+        f"{{\\footnotesize\\begin{{tabular}}[t]{columns}\n\\toprule\n{head}\\midrule\n{rows}"
+        "\\bottomrule\n\\end{tabular}}"
     )
+    if table.label:
+        return f"\\begin{{table}}[htbp]\n{_caption(table)}\n{inner}\n\\end{{table}}"
+    caption = rf"{{\small {escape(table.caption)}\par}}" + "\n" if table.caption else ""
+    return f"\\noindent\\begin{{minipage}}{{\\linewidth}}\n{caption}{inner}\n\\end{{minipage}}\\par"
 
 
 def _columns(table: Table) -> Iterable[str]:

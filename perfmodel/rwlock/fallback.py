@@ -20,6 +20,7 @@ from perfmodel.errors import InputError, MissingExtraError
 from perfmodel.region import Region
 from perfmodel.rwlock.closed_form import solve
 from perfmodel.rwlock.lock import LEVELS, Answer, Lock
+from perfmodel.rwlock.stacked import TIMES, solve_all
 from perfmodel.rwlock.terms import woken_in_the_way
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ def _first(value: Any) -> Any:
 
 def central(lock: Lock) -> Lock:
     """Return a lock with its first draw, the estimate, alone."""
-    names = ("exclusive", "shared", "read_hold", "writer_think", "wake_latency", "wake_serial")
-    return replace(lock, **{name: _first(getattr(lock, name)) for name in names})
+    return replace(lock, **{name: _first(getattr(lock, name)) for name in TIMES})
 
 
 def chain_of_constant_holds(lock: Lock) -> Answer:
@@ -202,7 +202,7 @@ def answer_all(
         found = answer_all([locks[i] for i in asked], solver, levels, seed=seed)
         place = {i: k for k, i in enumerate(asked)}
         return replace(found, answers=tuple(found.answers[place[i]] for i in first))
-    closed = [solve(lock, levels=()) for lock in locks]
+    closed = solve_all(locks, ())
     known = [i for i, lock in enumerate(locks) if _is_known(lock)]
     outside = list(dict.fromkeys(why for i in known for why in closed[i].broken))
     if solver == "closed" or not known or (not outside and solver != "simulation"):
@@ -246,8 +246,9 @@ def _first_equal(locks: Sequence[Lock]) -> list[int]:
 
     def key(lock: Lock) -> tuple[Any, ...]:
         values = (getattr(lock, f.name) for f in fields(lock))
+        # Bytes, as an unknown time is the same question again and NaN is no equal of itself.
         return tuple(
-            np.asarray(v, dtype=float).tobytes() if isinstance(v, np.ndarray | float | int) else v
+            np.asarray(v, dtype=float).tobytes() if isinstance(v, np.ndarray | float) else v
             for v in values
         )
 
@@ -267,9 +268,10 @@ def _with_quantiles(
     """Add the quantiles of the central draw: they take most of the time."""
     if not levels:
         return tuple(closed)
+    middle = solve_all([central(lock) for lock in locks], levels)
     return tuple(
-        replace(answer, wait_quantiles=solve(central(lock), levels).wait_quantiles)
-        for lock, answer in zip(locks, closed, strict=True)
+        replace(answer, wait_quantiles=one.wait_quantiles)
+        for answer, one in zip(closed, middle, strict=True)
     )
 
 

@@ -18,6 +18,7 @@ from perfmodel.webpage.translate.known import BUILTINS, EXCEPTIONS
 from perfmodel.webpage.translate.replaced import (
     CUT,
     EVALUATED,
+    INSTEAD,
     NUMERIC_MODULE,
     REMEMBERED,
     REPLACED,
@@ -85,6 +86,8 @@ class Reached:
         qualified = _qualified(thing)
         if qualified in REPLACED:
             return REPLACED[qualified]
+        if qualified in INSTEAD:
+            return self.name_of(getattr(module_of(thing), INSTEAD[qualified]), module, name)
         if isinstance(thing, (FunctionType, type)):
             if qualified.startswith(NUMERIC_MODULE):
                 return f"S.{thing.__name__}"
