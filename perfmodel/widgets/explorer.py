@@ -288,7 +288,9 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         prediction, view = self.prediction, self._view()
         alt = view.update(scene)
         view.canvas.note(trouble)
-        # One message a widget; the texts first, so that whoever waits for the picture finds them.
+        png = view.canvas.png()
+        # One message a widget, all at the end: what the browser does with the first would take the
+        # processor from the picture. The texts come before it, so that whoever waits for it finds them.
         self.verdict.value = verdict_html(prediction, pending=pending)
         self.table.value = policy_table(prediction, pending=pending)
         # The guards wait for the interval; until then those of the last scenario stand there, pale.
@@ -307,7 +309,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
             f"{'computing…' if state == 'computing' else ''}</span>"
         )
         self.exchange.follow()
-        self.view.show(view.canvas.png(), f"{trouble} {alt}".strip(), self._summary(scene))
+        self.view.show(png, f"{trouble} {alt}".strip(), self._summary(scene))
 
     def _summary(self, scene: Scene) -> str:
         policy = scene.question.policy

@@ -117,7 +117,7 @@ def test_faults_go_on_while_the_lock_is_shared(
 ) -> None:
     view, scene = scene_of("timeline", predicted[0])
     view.update(scene)
-    strips = [np.asarray(p.vertices) for p in view._hold._strips.get_paths()]
+    strips = view._hold._strips.get_path().to_polygons(closed_only=False)
     rows = [r.policy for r in reversed(scene.prediction.results)]
     for row, policy in enumerate(rows):
         width = sum(float(np.ptp(s[:, 0])) for s in strips if row - 0.5 < s[0, 1] < row)

@@ -1,4 +1,4 @@
-// Shows PNG bytes. data-rev changes only once the new picture is decoded and shown, so that whoever
+// Shows PNG bytes. data-rev changes only once the new picture is decoded and in place, so that whoever
 // waits for it (a test, a script) needs no pause.
 function render({ model, el }) {
   const img = document.createElement("img");
@@ -37,7 +37,8 @@ function render({ model, el }) {
     // A screen reader hears the end of a drag, not each step of it.
     clearTimeout(timer);
     timer = setTimeout(() => { spoken.textContent = model.get("summary"); }, 500);
-    requestAnimationFrame(() => { img.dataset.rev = String(rev); });
+    // A picture that the document has already, decoded, is there at once: the next frame shows it.
+    img.dataset.rev = String(rev);
   };
 
   model.on("change:rev", draw);

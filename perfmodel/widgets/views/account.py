@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from perfmodel.scenario import Policy
 from perfmodel.verdict import time_text
+from perfmodel.widgets.views.boxes import Box, Boxes
 from perfmodel.widgets.views.looks import TERMS
 from perfmodel.widgets.views.scales import nice
 from perfmodel.widgets.views.view import Scene, View
@@ -33,11 +33,8 @@ class Account(View):
         axes = self._axes = canvas.axes(0.135, 0.09, 0.83, 0.70)
         self._bars = {}
         for name, (colour, hatch, _) in TERMS.items():
-            bars = PolyCollection(
-                [], facecolor=colour, edgecolor="white", linewidth=0.6, hatch=hatch
-            )
-            axes.add_collection(bars, autolim=False)
-            self._bars[name] = canvas.keep(bars)
+            bars = Boxes(facecolor=colour, edgecolor="white", linewidth=0.6, hatch=hatch)
+            self._bars[name] = canvas.keep(axes.add_patch(bars))
         self._totals = [canvas.text(axes, 0, 0, va="center", fontsize=8.5) for _ in Policy]
         axes.legend(
             handles=[Patch(facecolor=c, hatch=h, edgecolor="white", label=text)
@@ -56,7 +53,7 @@ class Account(View):
         results = scene.prediction.results
         known = [float(r.lost_time[0]) for r in results if math.isfinite(r.lost_time[0])]
         limit = nice(1.28 * max(known, default=1.0))
-        polygons: dict[str, list[list[tuple[float, float]]]] = {name: [] for name in TERMS}
+        boxes: dict[str, list[Box]] = {name: [] for name in TERMS}
         said = []
         for row, (text, result) in enumerate(zip(self._totals, results, strict=False)):
             y, x = float(len(results) - 1 - row), 0.0
@@ -68,8 +65,7 @@ class Account(View):
             for name in TERMS:
                 ns = float(result.account[name][0])
                 if ns > 0:
-                    polygons[name].append([(x, y - 0.36), (x + ns, y - 0.36), (x + ns, y + 0.36),
-                                           (x, y + 0.36)])  # fmt: skip
+                    boxes[name].append((x, ns, y - 0.36, y + 0.36))
                     x += ns
             text.set_position((x + 0.01 * limit, y))
             text.set_text(time_text(float(result.lost_time[0])))
@@ -80,7 +76,7 @@ class Account(View):
         for text in self._totals[len(results) :]:
             text.set_visible(False)
         for name, bars in self._bars.items():
-            bars.set_verts(polygons[name])
+            bars.put(boxes[name])
         names = tuple(r.policy.value for r in reversed(results))
         if self._key != (limit, names):
             self._key = (limit, names)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from perfmodel.figures.style import GREEN
 from perfmodel.scenario import Policy, affected_share
 from perfmodel.verdict import time_text
+from perfmodel.widgets.views.boxes import Box, Boxes
 from perfmodel.widgets.views.looks import MODES
 from perfmodel.widgets.views.scales import nice
 
@@ -28,12 +28,6 @@ __all__ = ["HoldPanel"]
 _NAMES = 30
 
 _SHORT = {"locked": "lock", "walk_start": "walk start", "prepare": "VMA", "shootdown": "IPI"}
-
-Box = list[tuple[float, float]]
-
-
-def _box(x: float, width: float, bottom: float, top: float) -> Box:
-    return [(x, bottom), (x + width, bottom), (x + width, top), (x, top)]
 
 
 class HoldPanel:
@@ -66,14 +60,9 @@ class HoldPanel:
         self._low, self._high = (-0.10, 0.42) if faults else (-0.38, 0.38)
         self._pieces = {}
         for mode, (colour, hatch, _) in MODES.items():
-            bars = PolyCollection(
-                [], facecolor=colour, edgecolor="white", linewidth=0.8, hatch=hatch
-            )
-            axes.add_collection(bars, autolim=False)
-            self._pieces[mode] = canvas.keep(bars)
-        strips = PolyCollection([], facecolor=GREEN, linewidth=0)
-        axes.add_collection(strips, autolim=False)
-        self._strips = canvas.keep(strips)
+            bars = Boxes(facecolor=colour, edgecolor="white", linewidth=0.8, hatch=hatch)
+            self._pieces[mode] = canvas.keep(axes.add_patch(bars))
+        self._strips = canvas.keep(axes.add_patch(Boxes(facecolor=GREEN, linewidth=0)))
         # The hatch would run through the letters: a plate of the bar's colour lies below them.
         self._names = [
             canvas.text(axes, 0, 0, ha="center", va="center", fontsize=8,
@@ -103,7 +92,7 @@ class HoldPanel:
 
     def update(self, prediction: Prediction) -> str:
         """Move the bars to a prediction's holds, and say them."""
-        polygons: dict[str, list[Box]] = {mode: [] for mode in MODES}
+        boxes: dict[str, list[Box]] = {mode: [] for mode in MODES}
         strips: list[Box] = []
         names: list[tuple[float, float, str, str]] = []
         said = []
@@ -123,10 +112,10 @@ class HoldPanel:
             going = 1.0 - affected_share(prediction.scenario, result.policy)
             for phase in _in_time(result):
                 ns = float(phase.ns[0])
-                polygons[phase.mode].append(_box(x, ns, y + self._low, y + self._high))
+                boxes[phase.mode].append((x, ns, y + self._low, y + self._high))
                 share = going if phase.mode == "exclusive" else 1.0
                 if self._faults and share > 0:
-                    strips.append(_box(x, ns, y - 0.38, y - 0.38 + 0.2 * share))
+                    strips.append((x, ns, y - 0.38, y - 0.38 + 0.2 * share))
                 short = _SHORT.get(phase.name, phase.name)
                 room = 0.012 * self.canvas.scale * (len(short) + 1)
                 if ns > room * limit and phase.mode != "outside":
@@ -138,8 +127,8 @@ class HoldPanel:
             total.set_position((x + 0.008 * limit, y))
             said.append(f"{result.policy.value} {words}")
         for mode, bars in self._pieces.items():
-            bars.set_verts(polygons[mode])
-        self._strips.set_verts(strips)
+            bars.put(boxes[mode])
+        self._strips.put(strips)
         self._write(names)
         self._scale(limit, tuple(r.policy.value for r in reversed(results)))
         return "Hold of one call under lock: " + "; ".join(said) + "."
