@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from perfmodel.scenario import Policy
 from perfmodel.verdict import time_text
 from perfmodel.widgets.views.boxes import Box, Boxes
 from perfmodel.widgets.views.looks import TERMS
+from perfmodel.widgets.views.rows import PolicyRows
 from perfmodel.widgets.views.scales import nice
 from perfmodel.widgets.views.view import Scene, View
 
@@ -29,8 +29,8 @@ class Account(View):
 
     def __init__(self, canvas: Canvas) -> None:
         super().__init__(canvas)
-        self._key: tuple[object, ...] = ()
-        axes = self._axes = canvas.axes(0.135, 0.09, 0.83, 0.70)
+        self._rows = PolicyRows(canvas, (0.135, 0.09, 0.83, 0.70))
+        axes = self._rows.axes
         self._bars = {}
         for name, (colour, hatch, _) in TERMS.items():
             bars = Boxes(facecolor=colour, edgecolor="white", linewidth=0.6, hatch=hatch)
@@ -42,10 +42,6 @@ class Account(View):
             loc="lower left", bbox_to_anchor=(-0.14, 1.09), ncols=3, frameon=False,
             fontsize=canvas.pt(8.5), handlelength=1.6, borderaxespad=0,
         )  # fmt: skip
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: time_text(x) if x else "0"))
-        axes.xaxis.set_major_locator(MaxNLocator(6 if canvas.scale == 1 else 4))
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
         canvas.title(axes, "Thread time of one call: its own, and what it costs the faults")
 
     def update(self, scene: Scene) -> str:
@@ -77,13 +73,7 @@ class Account(View):
             text.set_visible(False)
         for name, bars in self._bars.items():
             bars.put(boxes[name])
-        names = tuple(r.policy.value for r in reversed(results))
-        if self._key != (limit, names):
-            self._key = (limit, names)
-            self._axes.set_xlim(0, limit)
-            self._axes.set_ylim(-0.6, len(names) - 0.4)
-            self._axes.set_yticks(range(len(names)), names)
-            self.canvas.invalidate()
+        self._rows.scale(limit, tuple(r.policy.value for r in reversed(results)))
         return "Thread time of one call: " + "; ".join(said) + "."
 
     def rows(self, scene: Scene) -> Rows:

@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from perfmodel.figures.style import GREEN
 from perfmodel.scenario import Policy, affected_share
 from perfmodel.verdict import time_text
 from perfmodel.widgets.views.boxes import Box, Boxes
 from perfmodel.widgets.views.looks import MODES
+from perfmodel.widgets.views.rows import PolicyRows
 from perfmodel.widgets.views.scales import nice
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class HoldPanel:
     ) -> None:
         self.canvas = canvas
         self._faults = faults
-        self._key: tuple[object, ...] = ()
-        axes = self._axes = canvas.axes(*place, reach)
+        self._rows = PolicyRows(canvas, place, reach)
+        axes = self._rows.axes
         # With a strip below it a bar has the upper part of its row.
         self._low, self._high = (-0.10, 0.42) if faults else (-0.38, 0.38)
         self._pieces = {}
@@ -85,10 +85,6 @@ class HoldPanel:
         large = canvas.scale > 1
         if not (faults and large):
             canvas.title(axes, "Hold" if faults or large else "Hold of one call")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: time_text(x) if x else "0"))
-        axes.xaxis.set_major_locator(MaxNLocator(6 if canvas.scale == 1 else 4))
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
 
     def update(self, prediction: Prediction) -> str:
         """Move the bars to a prediction's holds, and say them."""
@@ -130,7 +126,7 @@ class HoldPanel:
             bars.put(boxes[mode])
         self._strips.put(strips)
         self._write(names)
-        self._scale(limit, tuple(r.policy.value for r in reversed(results)))
+        self._rows.scale(limit, tuple(r.policy.value for r in reversed(results)))
         return "Hold of one call under lock: " + "; ".join(said) + "."
 
     def _write(self, names: list[tuple[float, float, str, str]]) -> None:
@@ -141,15 +137,6 @@ class HoldPanel:
                 text.set_position(given[:2])
                 text.set_text(given[2])
                 plate.set_facecolor(given[3])
-
-    def _scale(self, limit: float, rows: tuple[str, ...]) -> None:
-        if self._key == (limit, rows):
-            return
-        self._key = (limit, rows)
-        self._axes.set_xlim(0, limit)
-        self._axes.set_ylim(-0.6, len(rows) - 0.4)
-        self._axes.set_yticks(range(len(rows)), rows)
-        self.canvas.invalidate(self._axes)
 
     def rows(self, prediction: Prediction) -> Rows:
         """Return every piece of every bar."""
