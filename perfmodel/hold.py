@@ -6,7 +6,7 @@ calibration uses the same two functions, so that what is fitted is what is predi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "facts",
     "frees_page_tables",
     "hold",
+    "holds",
     "not_applicable",
     "pieces",
     "shares",
@@ -324,32 +325,87 @@ def hold(
     Hold
         All NaN where the policy does not apply or a constant it needs is unknown.
     """
-    call, kernel = scenario.call, scenario.kernel
+    return holds(scenario, (policy,), constants, each_table=each_table)[0]
+
+
+def holds(
+    scenario: Scenario,
+    policies: Sequence[Policy],
+    constants: Mapping[str, FloatArray] | None = None,
+    *,
+    each_table: bool = False,
+) -> list[Hold]:
+    """Return the holds under several policies, each as `hold` does: every equation is asked once."""
+    call = scenario.call
     constants = constants if constants is not None else scenario.machine.draws(1)
-    given: dict[str, FloatArray] = dict(
-        facts(kernel, call, policy, scenario.remote_cpus, each_table=each_table)
-    )
+    known = [facts(scenario.kernel, call, p, scenario.remote_cpus, each_table=each_table)
+             for p in policies]  # fmt: skip
+    # One row a policy, one column a draw.
+    given: dict[str, FloatArray] = {
+        name: np.array([float(one[name]) for one in known])[..., None] for name in known[0]
+    }
     unchanged = call.operation == "mprotect" and call.transition == "same-flags"
-    divided = shares(kernel, call.operation, policy, call.vmas, each_table=each_table)
+    divided = [shares(scenario.kernel, call.operation, p, call.vmas, each_table=each_table)
+               for p in policies]  # fmt: skip
     lasting = pieces(call.operation, constants, given, unchanged=unchanged)
     if scenario.faults.threads is not None and not frees_page_tables(call.operation):
-        # Who blocks before the flush need not be interrupted by it.
-        from perfmodel.equations.hold import still_running
-
-        before = sum(
-            divided[name][0] * lasting[name]
-            for name in ("find", "prepare", "step", "walk_start", "walk")
-            if name in divided
-        )
-        unblocked = still_running(
-            nu=affected_share(scenario, policy) / max(scenario.faults.think_ns, 1.0),
-            window=before / (call.vmas if policy is Policy.EVERY_VMA else 1),
-        )
-        given["remote_cpus"] = scenario.running_cpus(unblocked)
+        given["remote_cpus"] = _still_to_interrupt(scenario, policies, divided, lasting)
         lasting = {**lasting, **pieces(call.operation, constants, given, unchanged=unchanged,
                                        depending_on="remote_cpus")}  # fmt: skip
-    count = np.broadcast_shapes(*(v.shape for v in lasting.values()), (1,))
+    shape = np.broadcast_shapes(*(v.shape for v in lasting.values()), (len(policies), 1))
+    lasting = {name: np.broadcast_to(v, shape) for name, v in lasting.items()}
+    return [
+        _divided(
+            scenario,
+            policy,
+            divided[k],
+            {name: v[k] for name, v in lasting.items()},
+            int(known[k]["lock_ops"]),
+        )
+        for k, policy in enumerate(policies)
+    ]
+
+
+def _still_to_interrupt(
+    scenario: Scenario,
+    policies: Sequence[Policy],
+    divided: Sequence[Mapping[str, tuple[float, float]]],
+    lasting: Mapping[str, FloatArray],
+) -> FloatArray:
+    """Return the CPUs that the flush interrupts: a thread that blocks before it leaves its CPU idle.
+
+    One row a policy.
+    """
+    from perfmodel.equations.hold import still_running
+
+    before: FloatArray = 0.0
+    for name in ("find", "prepare", "step", "walk_start", "walk"):
+        if name in lasting:
+            before = before + np.array([d[name][0] for d in divided])[..., None] * lasting[name]
+    think = max(scenario.faults.think_ns, 1.0)
+    sections = [_sections(scenario.call, p) for p in policies]
+    unblocked = still_running(
+        nu=np.array([affected_share(scenario, p) / think for p in policies])[..., None],
+        window=before / np.array(sections, dtype=float)[..., None],
+    )
+    return scenario.running_cpus(unblocked)
+
+
+def _sections(call: Call, policy: Policy) -> int:
+    """Return how many times a call takes the lock."""
+    return call.vmas if policy is Policy.EVERY_VMA else 1
+
+
+def _divided(
+    scenario: Scenario,
+    policy: Policy,
+    divided: Mapping[str, tuple[float, float]],
+    lasting: Mapping[str, NDArray[np.float64]],
+    lock_ops: int,
+) -> Hold:
+    """Put the pieces of one policy under the modes of the lock."""
     applies = not not_applicable(scenario, policy)
+    count = lasting["enter"].shape
     if not applies:
         lasting = {name: np.full(count, np.nan) for name in lasting}
     phases = []
@@ -360,7 +416,7 @@ def hold(
             ("outside", 1.0 - exclusive - shared), ("exclusive", exclusive), ("shared", shared),
         ):  # fmt: skip
             if share > 0.0:
-                ns = np.broadcast_to(share * lasting[name], count)
+                ns = share * lasting[name]
                 phases.append(Phase(name, mode, ns))
                 totals[mode] = totals[mode] + ns
     return Hold(
@@ -369,6 +425,6 @@ def hold(
         exclusive=totals["exclusive"],
         shared=totals["shared"],
         call=sum(totals.values(), np.zeros(count)),
-        sections=call.vmas if policy is Policy.EVERY_VMA else 1,
-        lock_ops=int(given["lock_ops"]),
+        sections=_sections(scenario.call, policy),
+        lock_ops=lock_ops,
     )

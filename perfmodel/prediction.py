@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfmodel.hold import Hold, hold, not_applicable
+from perfmodel.hold import Hold, holds, not_applicable
 from perfmodel.results import LEVEL, PolicyResult
 from perfmodel.rwlock.lock import LEVELS, Answer, Lock
 from perfmodel.scenario import Policy, Scenario, affected_share
@@ -68,23 +68,32 @@ def lock_question(
 
 
 def _line(
-    scenario: Scenario, answer: Answer, held: Hold, constants: Mapping[str, NDArray[np.float64]]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Marginal cost of one more locked operation, probability of a transfer, utilisation."""
+    scenario: Scenario, answers: Sequence[Answer], held: Sequence[Hold],
+    constants: Mapping[str, NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+    """Marginal cost of one more locked operation, probability of a transfer, utilisation.
+
+    One row a policy.
+    """
     from perfmodel.equations.cacheline import extra_transfers, line_utilisation, marginal_cost
 
-    touching = answer.fault_rate * affected_share(scenario, held.policy)
+    touching = np.stack([
+        answer.fault_rate * affected_share(scenario, one.policy)
+        for answer, one in zip(answers, held, strict=True)
+    ])  # fmt: skip
     users = float(scenario.cpus)
     if scenario.faults.threads is not None:
         users = float(min(scenario.faults.threads + (scenario.writers.threads or 1), scenario.cpus))
-    passes = touching + answer.call_rate
+    passes = touching + np.stack([answer.call_rate for answer in answers])
     with np.errstate(all="ignore"):
         think = np.where(passes > 0, users / np.where(passes > 0, passes, 1.0), 1e12)
     ops = float(scenario.kernel.locked_ops("read"))
     transfer = constants["line_transfer"]
     omega = marginal_cost(users, think, ops, transfer)
-    away = extra_transfers(touching, held.exclusive, held.shared)
-    busy = float(line_utilisation(users, think[:1], ops, transfer[:1])[0])
+    away = extra_transfers(
+        touching, np.stack([h.exclusive for h in held]), np.stack([h.shared for h in held])
+    )
+    busy = line_utilisation(users, think[:, :1], ops, transfer[:1])
     return omega, away, busy
 
 
@@ -104,33 +113,50 @@ def account_of(
     constants : mapping of str to ndarray of shape (draws,)
         The machine, ns.
     """
+    return accounts_of(scenario, [answer], [held], reference, constants)[0]
+
+
+def accounts_of(
+    scenario: Scenario, answers: Sequence[Answer], held: Sequence[Hold], reference: Hold,
+    constants: Mapping[str, NDArray[np.float64]],
+) -> list[tuple[dict[str, NDArray[np.float64]], float]]:  # fmt: skip
+    """Return the accounts of several policies, each as `account_of` does; no equation is asked twice."""
     from perfmodel.equations.account import LINE_TIME, WAKER_TIME
     from perfmodel.rwlock import any_woken
 
-    omega, away, busy = _line(scenario, answer, held, constants)
-    extra = held.lock_ops - reference.lock_ops
-    sleepers = (0.0 if scenario.kernel.reader_spin else 1.0) * answer.blocked
-    account = {
-        "blocked_time": answer.blocked_time,
-        "wake_time": answer.wake_time,
-        "waker_time": WAKER_TIME(
-            woken=sleepers,
-            any_woken=any_woken(sleepers / held.sections, scenario.faults.threads),
-            wake_kick=constants["wake_kick"],
-            wake_serial=constants["wake_serial"],
-        ),
-        "line_time": LINE_TIME(
-            extra_line_ops=max(extra, 0),
-            extra_transfer=away,
-            omega=np.maximum(omega, constants["rmw_local"]),
-            rmw_local=constants["rmw_local"],
-            slowpath_ops_each=scenario.kernel.blocked_reader_ops,
-            woken=answer.blocked,
-        ),
-        "caller_time": answer.acquire + held.call,
-        "guard_time": np.zeros_like(held.call),
-    }
-    return account, busy
+    omega, away, busy = _line(scenario, answers, held, constants)
+    blocked = np.stack([answer.blocked for answer in answers])
+    sleepers = (0.0 if scenario.kernel.reader_spin else 1.0) * blocked
+    sections = np.array([float(h.sections) for h in held])[..., None]
+    extra = np.array([float(max(h.lock_ops - reference.lock_ops, 0)) for h in held])[..., None]
+    waker = WAKER_TIME(
+        woken=sleepers,
+        any_woken=any_woken(sleepers / sections, scenario.faults.threads),
+        wake_kick=constants["wake_kick"],
+        wake_serial=constants["wake_serial"],
+    )
+    line = LINE_TIME(
+        extra_line_ops=extra,
+        extra_transfer=away,
+        omega=np.maximum(omega, constants["rmw_local"]),
+        rmw_local=constants["rmw_local"],
+        slowpath_ops_each=scenario.kernel.blocked_reader_ops,
+        woken=blocked,
+    )
+    return [
+        (
+            {
+                "blocked_time": answer.blocked_time,
+                "wake_time": answer.wake_time,
+                "waker_time": waker[k],
+                "line_time": line[k],
+                "caller_time": answer.acquire + one.call,
+                "guard_time": np.zeros_like(one.call),
+            },
+            float(busy[k, 0]),
+        )
+        for k, (answer, one) in enumerate(zip(answers, held, strict=True))
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,15 +352,16 @@ def predict(
 
     constants = scenario.machine.draws(draws, seed=seed)
     policies = (Policy.NONE, *(p for p in scenario.policies if p is not Policy.NONE))
-    holds = [hold(scenario, policy, constants) for policy in policies]
-    locks = [lock_question(scenario, held, constants) for held in holds]
+    held_by = holds(scenario, policies, constants)
+    locks = [lock_question(scenario, held, constants) for held in held_by]
     asked = answer_all(locks, solver, levels, seed=seed)
     realised = _realised(scenario, locks, asked.answers, solver)
-    reference, none = holds[0], asked.answers[0]
+    reference, none = held_by[0], asked.answers[0]
+    accounts = accounts_of(scenario, asked.answers, held_by, reference, constants)
     results: list[PolicyResult] = []
     lost_none = None
-    for i, (policy, held, answer) in enumerate(zip(policies, holds, asked.answers, strict=True)):
-        account, busy = account_of(scenario, answer, held, reference, constants)
+    for i, (policy, held, answer) in enumerate(zip(policies, held_by, asked.answers, strict=True)):
+        account, busy = accounts[i]
         lost = LOST_TIME(**account)
         lost_none = lost if lost_none is None else lost_none
         results.append(
