@@ -51,6 +51,7 @@ _STYLE = """<style>
 .perfmodel-explorer { --jp-widgets-inline-height: 25px; --jp-widgets-margin: 1px; }
 .perfmodel-explorer .widget-html-content { line-height: 1.35; }
 .perfmodel-row button { padding: 0; }
+.perfmodel-pending .perfmodel-guards { opacity: 0.4; }
 .perfmodel-explorer button:focus-visible, .perfmodel-explorer input:focus-visible,
 .perfmodel-explorer select:focus-visible, .perfmodel-explorer .noUi-handle:focus-visible {
   outline: 3px solid #0072B2; outline-offset: 1px; }
@@ -96,7 +97,6 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
             state.scenario, draws=1, levels=(), solver="closed", guards=False
         )
         self._generation = 0
-        self._guards = ""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._views: dict[str, View] = {}
@@ -122,6 +122,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         self.verdict = ipw.HTML(layout={"min_height": "96px", "margin": "0 0 4px 0"})
         self.table = ipw.HTML()
         self.guards = ipw.HTML()
+        self.guards.add_class("perfmodel-guards")
         self.warnings = ipw.HTML()
         self.view = FigureView(width=WIDTH)
         self.controls = Controls(self.state, self.say)
@@ -288,28 +289,23 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         prediction, view = self.prediction, self._view()
         alt = view.update(scene)
         view.canvas.note(trouble)
-        png = view.canvas.png()
-        # One message a widget, all at the end: what the browser does with the first would take the
-        # processor from the picture. The texts come before it, so that whoever waits for it finds them.
+        # The picture goes first, as it takes longest on its way; the status is the last word.
+        self.view.show(view.canvas.png(), f"{trouble} {alt}".strip(), self._summary(scene))
         self.verdict.value = verdict_html(prediction, pending=pending)
         self.table.value = policy_table(prediction, pending=pending)
         # The guards wait for the interval; until then those of the last scenario stand there, pale.
-        self.guards.value = (
-            f'<div style="opacity:0.4" aria-hidden="true">{self._guards}</div>' if pending
-            else guard_table(prediction)
-        )  # fmt: skip
+        (self.add_class if pending else self.remove_class)("perfmodel-pending")
         if not pending:
-            self._guards = self.guards.value
+            self.guards.value = guard_table(prediction)
             known = [self._pinned.get(p.name) for p in self.state.pins]
             self.pinboard.show(prediction, tuple(p for p in known if p), scene.question.policy)
         self.warnings.value = warnings_html(prediction.warnings)
+        self.exchange.follow()
         state = "failed" if trouble else "computing" if pending or scene.stale else "ready"
         self.status.value = (
             f'<span class="perfmodel-status" data-state="{state}" role="status">'
             f"{'computing…' if state == 'computing' else ''}</span>"
         )
-        self.exchange.follow()
-        self.view.show(png, f"{trouble} {alt}".strip(), self._summary(scene))
 
     def _summary(self, scene: Scene) -> str:
         policy = scene.question.policy

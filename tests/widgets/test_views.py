@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 pytest.importorskip("ipywidgets")
 pytest.importorskip("anywidget")
@@ -23,6 +25,7 @@ from perfmodel.widgets.state import mail_case
 from perfmodel.widgets.views import KINDS, Canvas, Question, Scene, breakmap, curve
 from perfmodel.widgets.views.png import png_bytes
 from perfmodel.widgets.views.scales import decades
+from perfmodel.widgets.views.stamp import Picture, Stamp
 
 
 @pytest.fixture(autouse=True)
@@ -195,8 +198,49 @@ def test_axes_that_change_leave_the_rest_of_the_picture(
     view.update(scene)
     view.canvas.png()
     kept = view.canvas._background
-    view._hold.update(predicted[1])  # another limit: the axes of the holds alone are drawn anew
-    assert view.canvas._changed == {view._hold._axes}
+    fewer = pm.predict(scene.question.scenario.replace(policies=(Policy.LAST_VMA,)), draws=1)
+    view._hold.update(fewer)  # other rows: the axes of the holds alone are drawn anew
+    assert view.canvas._changed == {view._hold._rows.axes}
     png = view.canvas.png()
     assert view.canvas._background is not kept
     assert png == view.canvas.png(whole=True)
+
+
+def test_another_scale_of_the_bars_draws_no_axes_anew(
+    predicted: tuple[pm.Prediction, pm.Prediction],
+) -> None:
+    view, scene = scene_of("overview", predicted[0])
+    view.update(scene)
+    before, kept = view.canvas.png(), view.canvas._background
+    limit = view._hold._rows.axes.get_xlim()
+    view._hold.update(predicted[1])
+    assert view._hold._rows.axes.get_xlim() != limit
+    png = view.canvas.png()
+    assert view.canvas._background is kept
+    assert png != before
+    assert png == view.canvas.png(whole=True)
+
+
+@pytest.mark.parametrize("across", ["left", "center", "right"])
+@pytest.mark.parametrize("upright", ["baseline", "bottom", "center", "top"])
+@pytest.mark.parametrize("plate", [None, {"pad": 1.5, "linewidth": 0, "facecolor": "yellow"}])
+def test_a_written_text_lies_where_matplotlib_draws_it(
+    across: str, upright: str, plate: dict[str, Any] | None
+) -> None:
+    figure = Figure(figsize=(3, 1), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    stamp = Stamp(0.5, 0.5, "1.25 ms, pay", ha=across, va=upright, fontsize=9, bbox=plate,
+                  transform=figure.transFigure)  # fmt: skip
+    figure.add_artist(stamp)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    written = stamp._written(renderer)
+    assert written is not None
+    drawn = stamp._rendered(renderer)
+
+    def edges(picture: Picture) -> list[int]:
+        image, dx, dy = picture
+        rows, columns = np.nonzero(image[..., 3] > 60)
+        return [columns.min() + dx, columns.max() + dx, rows.min() + dy, rows.max() + dy]
+
+    assert np.allclose(edges(written), edges(drawn), atol=2)
