@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -17,11 +18,30 @@ from perfmodel.equations.symbols import declaration
 from perfmodel.errors import InputError
 from perfmodel.quantities import Quantity
 
-__all__ = ["EQUATIONS", "Equation", "FloatArray", "declare", "floats", "together"]
+__all__ = [
+    "CHECKPOINT",
+    "EQUATIONS",
+    "Equation",
+    "FloatArray",
+    "checkpoint",
+    "declare",
+    "floats",
+    "together",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
 _REGISTERED: dict[str, Equation] = {}
+
+#: Called before every evaluation in its context: it raises where nobody waits for the answer any more.
+CHECKPOINT: ContextVar[Callable[[], None] | None] = ContextVar("CHECKPOINT", default=None)
+
+
+def checkpoint() -> None:
+    """Call what `CHECKPOINT` holds, if anything: long work passes here between its steps."""
+    check = CHECKPOINT.get()
+    if check is not None:
+        check()
 
 
 def floats(**values: Any) -> dict[str, FloatArray]:
@@ -229,6 +249,7 @@ class Equation:
             If a name is unknown or missing, a value is no number or is out of its domain, or the
             shapes do not broadcast.
         """
+        checkpoint()
         self._check_names(values)
         arrays = floats(**values)
         try:

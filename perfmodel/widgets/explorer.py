@@ -17,6 +17,7 @@ from typing import Any
 
 import ipywidgets as ipw
 
+from perfmodel.equations.equation import CHECKPOINT, checkpoint
 from perfmodel.errors import PerfmodelError
 from perfmodel.prediction import Prediction, predict
 from perfmodel.scenario import Policy
@@ -38,7 +39,10 @@ __all__ = ["Explorer"]
 DRAWS = 100
 
 #: Pause after the last move before the interval and the view's own work are begun, seconds.
-PAUSE = 0.15
+PAUSE = 0.2
+
+#: From a picture to its words while moves go on, seconds: less than a pause.
+WORDS = 0.06
 
 _RESULTS_KEPT = 64
 
@@ -98,6 +102,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         )
         self._generation = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._telling: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._views: dict[str, View] = {}
         #: Results of the views by view and key, the last used last; and the last of each view.
@@ -164,16 +169,18 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         except RuntimeError:
             self._guard(self.settle)
             return
-        self._guard(lambda: self._quick(change))
+        self._guard(lambda: self._quick(change, loop))
         self._timer = loop.call_later(PAUSE, self._start, loop)
 
-    def _quick(self, change: Change) -> None:
+    def _quick(self, change: Change, loop: asyncio.AbstractEventLoop) -> None:
         """Show the central estimate, and the view's result if it is known."""
         if not change.plot:
             self.prediction = predict(
                 self.state.scenario, draws=1, levels=(), solver="closed", guards=False
             )
-        self._render(pending=not change.plot or self.pending)
+        self._show(pending=not change.plot or self.pending)
+        if self._telling is None:
+            self._telling = loop.call_later(WORDS, lambda: self._guard(self._tell))
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
@@ -186,15 +193,15 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         scenario = self.state.scenario
         try:
             if self.pending or self.prediction.scenario != scenario:
-                prediction = await asyncio.to_thread(predict, scenario, draws=DRAWS)
+                prediction = await self._beside(generation, predict, scenario, draws=DRAWS)
                 if generation != self._generation:
                     return
                 self.prediction = prediction
-            await asyncio.to_thread(self._predict_pins, generation)
+            await self._beside(generation, self._predict_pins)
             view, question = self._view(), self._question()
             if self._known(view, question) is None:
                 self._render(pending=False)
-                result = await asyncio.to_thread(self._compute, view, question, generation)
+                result = await self._beside(generation, self._compute, view, question)
                 if generation != self._generation:
                     return
                 self._keep(view, question, result)
@@ -208,31 +215,46 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
     def settle(self) -> None:
         """Compute everything of the present scenario and view now and show it."""
         self.prediction = predict(self.state.scenario, draws=DRAWS)
-        self._predict_pins(self._generation)
+        self._predict_pins()
         view, question = self._view(), self._question()
         try:
             if self._known(view, question) is None:
-                self._keep(view, question, self._compute(view, question, self._generation))
+                self._keep(view, question, self._compute(view, question))
         except PerfmodelError as error:
             self._failed(error)
         else:
             self._render(pending=False)
 
-    def _compute(self, view: View, question: Question, generation: int) -> Any:
-        def progress(_: float) -> None:
+    async def _beside(
+        self, generation: int, work: Callable[..., Any], *args: Any, **named: Any
+    ) -> Any:
+        """Work in another thread, until a newer change makes it void.
+
+        Raises
+        ------
+        _SupersededError
+            At the next equation that the work evaluates once it is void: it would hold up the moves.
+        """
+
+        def wanted() -> None:
             if generation != self._generation:
                 raise _SupersededError
 
-        return view.compute(question, progress)
+        def whole() -> Any:
+            CHECKPOINT.set(wanted)  # in the thread's own copy of the context
+            return work(*args, **named)
 
-    def _predict_pins(self, generation: int) -> None:
+        return await asyncio.to_thread(whole)
+
+    def _compute(self, view: View, question: Question) -> Any:
+        return view.compute(question, lambda _: checkpoint())
+
+    def _predict_pins(self) -> None:
         """Predict what is pinned and not predicted yet."""
         for pin in self.state.pins:
             known = self._pinned.get(pin.name)
             if known is None or known.scenario != pin.scenario:
                 self._pinned[pin.name] = predict(pin.scenario, draws=DRAWS)
-            if generation != self._generation:
-                raise _SupersededError
 
     # ------------------------------------------------------------------ the visible view
 
@@ -285,12 +307,26 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
     # ------------------------------------------------------------------ what is shown
 
     def _render(self, *, pending: bool, trouble: str = "") -> None:
-        scene = self.scene = self._scene(pending=pending)
-        prediction, view = self.prediction, self._view()
+        self._show(pending=pending, trouble=trouble)
+        self._tell(trouble)
+
+    def _show(self, *, pending: bool, trouble: str = "") -> None:
+        """Put up the picture."""
+        scene, view = self._scene(pending=pending), self._view()
+        self.scene = scene
         alt = view.update(scene)
         view.canvas.note(trouble)
-        # The picture goes first, as it takes longest on its way; the status is the last word.
         self.view.show(view.canvas.png(), f"{trouble} {alt}".strip(), self._summary(scene))
+
+    def _tell(self, trouble: str = "") -> None:
+        """Say in words what the picture shows: soon, but after it, while moves go on.
+
+        A browser that lays out tables does not get to the picture, which takes longest on its way.
+        """
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        scene, prediction, pending = self.scene, self.prediction, self.pending
         self.verdict.value = verdict_html(prediction, pending=pending)
         self.table.value = policy_table(prediction, pending=pending)
         # The guards wait for the interval; until then those of the last scenario stand there, pale.

@@ -312,7 +312,8 @@ def test_with_an_event_loop_the_estimate_comes_first_and_the_last_move_wins(
 ) -> None:
     import asyncio
 
-    monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(module, "PAUSE", 0.1)
+    monkeypatch.setattr(module, "WORDS", 0.0)
 
     async def moves() -> None:
         for rate in (1e3, 2e3, 4e3):
@@ -320,8 +321,10 @@ def test_with_an_event_loop_the_estimate_comes_first_and_the_last_move_wins(
             ex.state.set("fault_rate", rate)
             assert ex.view.rev == rev + 1
             assert ex.pending
+            for _ in range(3):  # the words follow the picture, before the pause is over
+                await asyncio.sleep(0)
             assert "COMPUTING" in ex.verdict.value
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.12)
         for _ in range(500):
             if not ex.pending and "ready" in ex.status.value:
                 break
@@ -332,6 +335,46 @@ def test_with_an_event_loop_the_estimate_comes_first_and_the_last_move_wins(
     expected = pm.predict(ex.state.scenario, draws=20)
     assert ex.table.value == policy_table(expected)
     assert ex.scene.result.own.scenario.faults.rate == 4e3
+
+
+def test_a_newer_move_stops_the_work_of_the_last(
+    ex: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+    import threading
+
+    begun, moved, ends = threading.Event(), threading.Event(), []
+    predicted = module.predict
+
+    def slow(scenario: pm.Scenario, **asked: Any) -> pm.Prediction:
+        if asked["draws"] == 1 or begun.is_set():
+            return predicted(scenario, **asked)
+        begun.set()
+        assert moved.wait(20)
+        try:
+            return predicted(scenario, **asked)
+        except module._SupersededError:
+            ends.append(scenario)
+            raise
+
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(module, "predict", slow)
+
+    async def moves() -> None:
+        ex.state.set("fault_rate", 1e3)
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        ex.state.set("fault_rate", 2e3)
+        moved.set()
+        for _ in range(1000):
+            if not ex.pending and "ready" in ex.status.value and ends:
+                break
+            await asyncio.sleep(0.01)
+
+    asyncio.run(moves())
+    assert [s.faults.rate for s in ends] == [1e3]
+    assert ex.prediction.scenario.faults.rate == 2e3
+    assert not ex.pending
 
 
 def test_an_error_after_the_pause_is_told(ex: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:

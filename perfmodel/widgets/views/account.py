@@ -34,7 +34,8 @@ class Account(View):
         self._bars = {}
         for name, (colour, hatch, _) in TERMS.items():
             bars = Boxes(facecolor=colour, edgecolor="white", linewidth=0.6, hatch=hatch)
-            self._bars[name] = canvas.keep(axes.add_patch(bars))
+            axes.add_patch(bars)
+            self._bars[name] = canvas.keep(bars)
         self._totals = [canvas.text(axes, 0, 0, va="center", fontsize=8.5) for _ in Policy]
         axes.legend(
             handles=[Patch(facecolor=c, hatch=h, edgecolor="white", label=text)

@@ -61,8 +61,10 @@ class HoldPanel:
         self._pieces = {}
         for mode, (colour, hatch, _) in MODES.items():
             bars = Boxes(facecolor=colour, edgecolor="white", linewidth=0.8, hatch=hatch)
-            self._pieces[mode] = canvas.keep(axes.add_patch(bars))
-        self._strips = canvas.keep(axes.add_patch(Boxes(facecolor=GREEN, linewidth=0)))
+            axes.add_patch(bars)
+            self._pieces[mode] = canvas.keep(bars)
+        self._strips = canvas.keep(Boxes(facecolor=GREEN, linewidth=0))
+        axes.add_patch(self._strips)
         # The hatch would run through the letters: a plate of the bar's colour lies below them.
         self._names = [
             canvas.text(axes, 0, 0, ha="center", va="center", fontsize=8,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
-from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.font_manager import findfont
 from matplotlib.text import Text
 from matplotlib.transforms import IdentityTransform
 from numpy.typing import NDArray
@@ -73,8 +73,7 @@ class Stamp(Text):
         if "\n" in text or "$" in text or self.get_rotation() or across is None or not plain:
             return None
         pixels = float(self.get_fontsize()) * renderer.dpi / 72
-        font = _font(self.get_fontproperties().get_name(), self.get_fontstyle(),
-                     str(self.get_fontweight()), pixels)  # fmt: skip
+        font = _font(findfont(self.get_fontproperties()), pixels)
         left, top, right, bottom = font.getbbox(text, anchor="ls")
         least = self._line(renderer, pixels)
         above, below = min(top, least[0]), max(bottom, least[1])
@@ -82,7 +81,8 @@ class Stamp(Text):
                    "center": 0.5 * (above + below)}.get(self.get_verticalalignment())  # fmt: skip
         if upright is None:
             return None
-        pad = 0 if plate is None else round(plate.get_boxstyle().pad * pixels)
+        style: Any = None if plate is None else plate.get_boxstyle()
+        pad = 0 if style is None else round(style.pad * pixels)
         edge = pad + _MARGIN
         width, height = round(right - left) + 2 * edge, round(below - above) + 2 * edge
         ink = Image.new("L", (width, height))
@@ -102,7 +102,9 @@ class Stamp(Text):
         key = (font.get_name(), font.get_style(), str(font.get_weight()), pixels)
         if key not in self._lines:
             probe = Text(0, 0, "lp", fontproperties=font, verticalalignment="baseline")
-            probe.set_figure(self.get_figure(root=True))
+            figure = self.get_figure(root=True)
+            assert figure is not None, "it is drawn"
+            probe.set_figure(figure)
             box = probe.get_window_extent(renderer)
             self._lines[key] = (-float(box.y1), -float(box.y0))
         return self._lines[key]
@@ -134,10 +136,9 @@ class Stamp(Text):
 
 
 @lru_cache(maxsize=64)
-def _font(family: str, style: str, weight: str, pixels: float) -> ImageFont.FreeTypeFont:
-    """Return the font that Matplotlib would take, at a size in pixels."""
-    found = findfont(FontProperties(family=family, style=style, weight=weight))
-    return ImageFont.truetype(found, pixels, layout_engine=ImageFont.Layout.BASIC)
+def _font(file: str, pixels: float) -> ImageFont.FreeTypeFont:
+    """Return a font at a size in pixels."""
+    return ImageFont.truetype(file, pixels, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _over(
