@@ -19,6 +19,9 @@ from perfmodel.report.claims import claims_blocks, claims_markdown
 from perfmodel.report.markdown import to_markdown
 from perfmodel.scenario import Policy, Scenario
 
+# One worker has the table of all claims.
+pytestmark = pytest.mark.xdist_group("claims")
+
 
 @pytest.fixture(scope="module")
 def table(machine: Machine) -> ClaimTable:

@@ -167,7 +167,11 @@ def advise(
     if today > 0:
         measured = _measured(machine)
         parts = list(_parts(kernel or _kernel(machine)))
-        information = [_information(machine, names, part, measured) for part in parts]
+        # All points at once: a model of each part would be asked a thousand times.
+        slopes = _slopes(machine, names, [p for part in parts for p in part.points])
+        ends = np.cumsum([len(part.points) for part in parts])[:-1]
+        information = [_information(machine, slope, part, measured)
+                       for slope, part in zip(np.split(slopes, ends), parts, strict=True)]  # fmt: skip
         inverse = np.linalg.inv(covariance + 1e-12 * np.eye(len(names)))
 
         def after(extra: NDArray[np.float64]) -> float:
@@ -271,16 +275,9 @@ def _measured(machine: Machine) -> dict[tuple[str, str, int], float]:
     }  # fmt: skip
 
 
-def _information(
-    machine: Machine, names: Sequence[str], part: _Part,
-    measured: Mapping[tuple[str, str, int], float],
-) -> NDArray[np.float64]:  # fmt: skip
-    """Return what the points of a part would add to the inverse of the covariance.
-
-    The model misses a point that was measured before in the same way again, so that a repetition only
-    shrinks the sampling error; a point of a new kind brings its whole information.
-    """
-    model = PointModel(part.points)
+def _slopes(machine: Machine, names: Sequence[str], points: Sequence[Point]) -> NDArray[np.float64]:
+    """Return how the logarithm of each point moves with that of each constant, (points, names)."""
+    model = PointModel(points)
     # An unknown cost does not vary, and without its size nothing turns colder.
     unknown = dict.fromkeys(CONSTANTS, 0.0) | {n: STATE[n].domain[1] for n in STATE}
     values = {n: (unknown[n] if math.isnan(v) else v) for n, v in machine.values().items()}
@@ -288,12 +285,23 @@ def _information(
     values |= {n: float(v) for n, v in (machine.fit.get("tracer_ns") or {}).items()}
     step = 1e-4
     base = np.maximum(model.predict(values), 1e-3)
-    slope = np.column_stack(
+    return np.column_stack(
         [
             (model.predict({**values, n: values[n] * (1 + step)}) - base) / (step * base)
             for n in names
         ]
     )
+
+
+def _information(
+    machine: Machine, slope: NDArray[np.float64], part: _Part,
+    measured: Mapping[tuple[str, str, int], float],
+) -> NDArray[np.float64]:  # fmt: skip
+    """Return what the points of a part would add to the inverse of the covariance.
+
+    The model misses a point that was measured before in the same way again, so that a repetition only
+    shrinks the sampling error; a point of a new kind brings its whole information.
+    """
     own = machine.residual_sd**2
     gain = np.zeros(len(part.points))
     for row, point in enumerate(part.points):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from perfmodel.fit.model import NUISANCE, PointModel
+from perfmodel.fit.model import NUISANCE
 from perfmodel.fit.points import Point, Points
 from perfmodel.machine import Machine
 
@@ -36,7 +36,7 @@ def predict_points(machine: Machine, points: Points) -> NDArray[np.float64]:
         or bpftrace that the profile does not hold is unknown.
     """
     tracer = machine.fit.get("tracer_ns") or {}
-    model = PointModel(points.points)
+    model = points.model
     known = {n: float(v) for n, v in tracer.items()}
     known |= {n: known.get(n, 0.0) for n in NUISANCE.values()}
     return model.predict(machine.values() | {n: known.get(n, math.nan) for n in model.tracer_terms})

@@ -206,13 +206,13 @@ class _Varying:
 
     def entries(self, sizes: Mapping[str, Any]) -> NDArray[np.float64]:
         """Return the entries at given sizes; a column of sizes gives a row for each."""
-        return self.weight * self.slope(**self._known(sizes))
+        return np.asarray(self.weight * self.slope.unchecked(self._known(sizes)))
 
     def change(self, sizes: Mapping[str, float], size: str) -> NDArray[np.float64] | None:
         """Return how the entries change with a size; None where they do not depend on it."""
         if size not in self.sizes:
             return None
-        return self.weight * self.slope.derivative(size)(**self._known(sizes))
+        return np.asarray(self.weight * self.slope.derivative(size).unchecked(self._known(sizes)))
 
 
 def _merged(parts: list[_Varying]) -> tuple[_Varying, ...]:

@@ -11,7 +11,8 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from perfmodel.hold import ACTUAL_POLICY
 from perfmodel.kernel import Kernel
 from perfmodel.observations import Group, ObservationTable
 from perfmodel.scenario import Call, Policy
+
+if TYPE_CHECKING:
+    from perfmodel.fit.model import PointModel
 
 __all__ = ["FEWEST", "OPERATIONS", "Point", "Points", "collect", "kernel_of", "model_call"]
 
@@ -101,6 +105,13 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @cached_property
+    def model(self) -> PointModel:
+        """What predicts them: made once, for it is asked about every draw of a profile."""
+        from perfmodel.fit.model import PointModel
+
+        return PointModel(self.points)
 
 
 def _median_log_error(group: Group) -> float:

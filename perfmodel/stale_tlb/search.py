@@ -152,7 +152,7 @@ def _moves(state: Sequence[int], actor: _Compiled) -> list[tuple[State, str]]:
     for act, section in actor.steps[state[actor.base]]:
         if section and state[PTL]:
             continue
-        new = list(state)
+        new: State = bytearray(state)
         outcome = act(new)
         if outcome is not None:
             new[actor.base] = actor.place[outcome[0]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ import numpy as np
 import pytest
 
 from perfmodel.cli import main
+from perfmodel.fit import calibration
+from perfmodel.fit.joint import FitResult
+from perfmodel.fit.model import PointModel
 from perfmodel.hold import ACTUAL_POLICY, hold
 from perfmodel.kernel import Kernel
 from perfmodel.machine import Machine, shipped_profiles
@@ -109,6 +113,24 @@ def _call_ns(machine: Machine, call: Call) -> float:
     scenario = Scenario(machine=machine, kernel=Kernel("6.18"), call=call)
     held = hold(scenario.replace(remote_cpus=0), ACTUAL_POLICY[call.operation])
     return float(held.call[0])
+
+
+_FITS: dict[bytes, FitResult] = {}
+
+
+@pytest.fixture
+def fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit the same points once a session: the fit follows from them alone, and what is asked here is
+    what the command makes of it."""
+    whole = calibration.fit
+
+    def fit(model: PointModel, **options: Any) -> FitResult:
+        points = pickle.dumps(model.points)
+        if points not in _FITS:
+            _FITS[points] = whole(model, **options)
+        return _FITS[points]
+
+    monkeypatch.setattr(calibration, "fit", fit)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from perfmodel.readers import read
 
 from .conftest import Cli, refused
 
+pytestmark = [pytest.mark.usefixtures("fitted_once"), pytest.mark.xdist_group("calibrate")]
+
 TRACE = """\
 # tracer: nop
 #
@@ -22,7 +24,7 @@ TRACE = """\
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def profile(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     machine = calibrate(read(runs["fit"]), name="heap").machine
     return machine.save(tmp_path_factory.mktemp("profile") / "heap.json")

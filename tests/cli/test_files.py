@@ -93,6 +93,8 @@ def test_bad_profiles(cli: Cli, tmp_path: Path, machine: Machine) -> None:
     refused(cli("machine", "show", path), "fit")
 
 
+@pytest.mark.xdist_group("calibrate")
+@pytest.mark.usefixtures("fitted_once")
 def test_calibrate_finds_the_machine_again(
     cli: Cli, tmp_path: Path, runs: dict[str, Path], machine: Machine
 ) -> None:
@@ -118,6 +120,8 @@ def test_calibrate_finds_the_machine_again(
     assert "unknown" in shown.out  # nothing in the runs depends on a split
 
 
+@pytest.mark.xdist_group("calibrate")
+@pytest.mark.usefixtures("fitted_once")
 def test_calibrate_fails_where_the_machine_is_another(
     cli: Cli, tmp_path: Path, runs: dict[str, Path]
 ) -> None:
@@ -188,7 +192,7 @@ def test_figures_are_written(cli: Cli, tmp_path: Path, runs: dict[str, Path], mo
 
     asked: list[object] = []
 
-    def write_all(machine, table, *, directory, held_out, formats, only, progress):
+    def write_all(machine, table, *, directory, held_out, formats, only, progress, **_):
         assert table is not None
         assert held_out is None
         assert formats == ("svg",)

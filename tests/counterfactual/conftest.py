@@ -1,15 +1,13 @@
-"""A run made up so that its numbers are known, and the programs built once."""
+"""A run made up so that its numbers are known."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from perfmodel.counterfactual import Configuration, Run, grid, load
-from perfmodel.measure.build import Toolset, build
 
 from .made import document, pairs, record_of
 
@@ -34,10 +32,3 @@ def run_file(some: tuple[Configuration, ...], tmp_path: Path) -> Path:
 @pytest.fixture
 def run(run_file: Path) -> Run:
     return load(run_file)
-
-
-@pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Toolset:
-    if shutil.which("cc") is None:
-        pytest.skip("no C compiler here")
-    return build(tmp_path_factory.mktemp("bench"))

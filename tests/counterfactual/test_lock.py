@@ -42,7 +42,7 @@ def stressed(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def test_the_lock_keeps_its_rules_under_stress(tools: Toolset) -> None:
-    done = stressed(tools.program("lock_stress"), "--ms", "800", "--threads", "8")
+    done = stressed(tools.program("lock_stress"), "--ms", "300", "--threads", "8")
     assert done.returncode == 0, done.stderr
     counted = json.loads(done.stdout)["lock_stress"]
     # A stress in which nobody ever waits or downgrades would prove nothing.

@@ -64,7 +64,7 @@ def test_both_arms_hold_the_lock_for_as_long(tools: Toolset) -> None:
     # Nobody reads while the caller works: a call is its two parts, downgraded or not.
     found = one_record(tools, "--read-think-ns", "1000000000", "--think", "sleep",
                        "--exclusive-ns", "100000", "--shared-ns", "200000",
-                       "--write-think-ns", "10000")  # fmt: skip
+                       "--write-think-ns", "10000", "--pairs", "12")  # fmt: skip
     call = found.column("call_ns").sum(axis=0) / found.column("calls").sum(axis=0)
     # The work is so many turns of a loop: no shorter than asked for, whoever disturbs.
     assert (call > 290_000).all()

@@ -1,4 +1,4 @@
-"""The shipped experiment, read once; and slices made up so that their effects are known."""
+"""Slices made up so that their effects are known."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from perfmodel.experiment import Configuration, Recorded, Slice, recorded
+from perfmodel.experiment import Configuration, Slice
 
 POINT = Configuration(
     vcpus=2, faulters=1, target="other_vma", pages=4096, vmas=1, duty=0.5, think_us=1.5,
     window_pages=256,
 )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def experiment() -> Recorded:
-    return recorded()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from perfmodel.report.experiment import experiment_blocks, experiment_json
 from perfmodel.report.markdown import to_markdown
 
 # One worker reads the two dozen documents for all.
-pytestmark = pytest.mark.xdist_group("experiment")
+pytestmark = pytest.mark.xdist_group("recorded")
 
 
 def test_the_prediction_was_written_before_any_cut_ran(experiment: Recorded) -> None:

@@ -173,3 +173,11 @@ FORMS = {"stamps": stamped, "bins": binned, "moments": averaged, "cost": through
 def calibrated() -> Calibration:
     """The small grid of exact events, calibrated once for all tests."""
     return calibrate(made(0.02, cells=SMALL), name="made")
+
+
+@functools.cache
+def untraced() -> Calibration:
+    """The same without traced holds: nothing tells the exclusive from the shared per-VMA part of munmap."""
+    table = made(0.02, cells=SMALL)
+    kept = tuple(g for g in table.groups if "benchmark" in g.conditions)
+    return calibrate(replace(table, groups=kept), name="untraced")

@@ -15,6 +15,9 @@ from perfmodel.machine import Constant, Machine
 
 from .made import SMALL, made
 
+# One worker has what is calibrated once for all tests.
+pytestmark = pytest.mark.xdist_group("advice")
+
 
 @functools.cache
 def _calibrated(*without: str) -> Calibration:

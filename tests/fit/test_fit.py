@@ -17,7 +17,9 @@ from perfmodel.kernel import Kernel
 from perfmodel.observations import ObservationTable
 from perfmodel.quantities import STATE
 
-from .made import MACHINES, SMALL, TRUTH, calibrated, group, made
+from .made import MACHINES, SMALL, TRUTH, calibrated, group, made, untraced
+
+pytestmark = pytest.mark.xdist_group("fit")
 
 
 def test_the_fit_recovers_the_constants_it_was_made_from() -> None:
@@ -37,13 +39,15 @@ def test_the_fit_recovers_the_constants_it_was_made_from() -> None:
 
 
 def test_intervals_cover_what_they_claim() -> None:
+    # Some 57 in all: half the error that there is would cover three in five, and pass once in 200 times.
     inside = []
-    for seed in range(4):
+    for seed in range(2):
         result = fit(PointModel(collect(made(0.03, seed=seed, cells=SMALL)).points), profiles=False)
         for name, deviation in zip(result.free, np.sqrt(np.diag(result.covariance)), strict=True):
             if name in TRUTH and name not in STATE:
                 error = abs(math.log(result.values[name] / TRUTH[name]))
                 inside.append(error < 1.645 * deviation)
+    assert len(inside) > 50
     assert 0.75 < np.mean(inside) <= 1.0
 
 
@@ -53,9 +57,10 @@ def test_outliers_do_not_move_it() -> None:
     for i in range(0, len(groups), 23):
         g = groups[i]
         groups[i] = group(g.operation, g.phase, dict(g.conditions), g.low * 4)
-    moved = calibrate(replace(table, groups=tuple(groups))).machine
+    points = collect(replace(table, groups=tuple(groups))).points
+    moved = fit(PointModel(points), profiles=False)
     for name in ("pte", "zap", "shootdown", "walk_start", "flush_page"):
-        assert moved.value(name) == pytest.approx(TRUTH[name], rel=0.1)
+        assert moved.values[name] == pytest.approx(TRUTH[name], rel=0.1)
 
 
 def test_a_cost_that_is_not_there_is_zero_with_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,10 +86,7 @@ def test_what_is_not_in_the_data_is_a_prior_or_unknown() -> None:
 
 
 def test_confounded_constants_are_said_to_be() -> None:
-    table = made(0.02, cells=SMALL)
-    # Without traced holds nothing tells the exclusive from the shared per-VMA part of munmap.
-    kept = tuple(g for g in table.groups if "benchmark" in g.conditions)
-    fitted = calibrate(replace(table, groups=kept)).machine.fit
+    fitted = untraced().machine.fit
     assert {"unmap_vma", "unmap_finish"} & set(fitted["weakly_identified"])
     assert any("unmap_vma" in pair for pair in fitted["correlated"])
 

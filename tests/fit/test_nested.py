@@ -12,6 +12,8 @@ from perfmodel.fit.nested import compare, victims
 
 from .made import SMALL, TRUTH, calibrated, grid, made
 
+pytestmark = pytest.mark.xdist_group("fit")
+
 
 def _asked(table):
     result = fit(PointModel(collect(table).points), profiles=False)

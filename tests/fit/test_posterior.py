@@ -13,6 +13,8 @@ from perfmodel.fit.posterior import sample
 
 from .made import calibrated
 
+pytestmark = pytest.mark.xdist_group("fit")
+
 
 @pytest.fixture(scope="module")
 def result():

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import subprocess
 
 import pytest
 
 from perfmodel.errors import InputError
-from perfmodel.measure.build import build
 from perfmodel.measure.kernel_lab import CUTS, make_plan
 
 
@@ -93,10 +91,9 @@ def test_a_plan_that_cannot_be_is_refused(options, field):
     assert error.value.field == field
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="the points need 2 CPUs")
-def test_the_programs_know_every_point_of_the_plan(tmp_path_factory):
-    tools = build(tmp_path_factory.mktemp("bench"))
+@pytest.mark.xdist_group("measure")
+def test_the_programs_know_every_point_of_the_plan(tools):
     asked = {
         (s.program, s.arguments)
         for quick in (True, False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import jsonschema
 import pytest
 
 from perfmodel import measure
@@ -157,7 +156,10 @@ def written(tmp_path):
     return write
 
 
+@pytest.mark.xdist_group("measure")
 def test_documents_are_of_the_published_form_and_say_that_they_are_emulated(written):
+    import jsonschema  # two seconds, which only one worker needs
+
     folder = written(whole_run())
     assert sorted(p.name for p in folder.iterdir()) == [
         "boot1-4cpu-k0.json", "boot1-4cpu-k0.json.trace.txt.gz", "boot1-4cpu-none.json",
@@ -201,7 +203,10 @@ def test_races_are_kept_apart_with_the_boots_they_are_from(written):
     assert one["races"][0]["reproduced"] == 3
 
 
+@pytest.mark.xdist_group("measure")
 def test_an_unfinished_boot_is_written_as_interrupted(written):
+    import jsonschema
+
     path = written(whole_run()[:8], "stopped by a signal") / "boot1-4cpu-none.json"
     content = json.loads(path.read_text())
     jsonschema.Draft202012Validator(measure.load_schema()).validate(content)

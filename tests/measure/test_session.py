@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from perfmodel import measure
@@ -30,12 +29,16 @@ pytestmark = pytest.mark.xdist_group("measure")
 
 
 def load(path: Path) -> dict:
+    import jsonschema  # two seconds, which only one worker needs
+
     document = json.loads(path.read_text())
     jsonschema.Draft202012Validator(measure.load_schema()).validate(document)
     return document
 
 
 def test_the_schema_is_itself_valid():
+    import jsonschema
+
     jsonschema.Draft202012Validator.check_schema(measure.load_schema())
 
 
@@ -284,11 +287,10 @@ def test_the_instance_is_gone_whatever_happens_inside(stop):
 
 @pytest.mark.usefixtures("can_trace")
 def test_the_instance_of_a_killed_run_is_removed_by_the_next():
-    place = tracing._mounted_tracefs()
-    assert place is not None
     gone = subprocess.Popen(["true"])
     gone.wait()
-    stale = place / "instances" / f"perfmodel-{gone.pid}"
-    stale.mkdir()
-    with tracing.trace_instance(buffer_kib=64):
-        assert not stale.exists()
+    with tracing._tracefs() as place:
+        stale = place / "instances" / f"perfmodel-{gone.pid}"
+        stale.mkdir()
+        with tracing.trace_instance(buffer_kib=64):
+            assert not stale.exists()

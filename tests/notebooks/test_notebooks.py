@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import importlib.util
 import json
 import os
@@ -14,14 +15,20 @@ from typing import Any
 
 import pytest
 
-nbformat = pytest.importorskip("nbformat")
-pytest.importorskip("nbclient")
-pytest.importorskip("ipykernel")
+# Looked for and not imported, which takes two seconds: one worker runs the notebooks.
+for package in ("nbformat", "nbclient", "ipykernel"):
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed", allow_module_level=True)
 
 pytestmark = pytest.mark.xdist_group("notebooks")
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def nbformat() -> ModuleType:
+    return importlib.import_module("nbformat")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +49,7 @@ def ran() -> dict[Path, tuple[Any, Any]]:
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
 def pair(
-    request: Any, build: ModuleType, ran: dict[Path, tuple[Any, Any]],
+    request: Any, build: ModuleType, nbformat: ModuleType, ran: dict[Path, tuple[Any, Any]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Any, Any]:  # fmt: skip
     """A notebook as it is kept, and as a run gives it."""
@@ -73,7 +80,7 @@ def test_the_index_names_each_with_its_question() -> None:
     assert all(name.startswith(number) for number, name, *_ in rows)
 
 
-def test_links_between_the_pages_lead_somewhere() -> None:
+def test_links_between_the_pages_lead_somewhere(nbformat: ModuleType) -> None:
     pages = {path: "\n".join(c.source for c in nbformat.read(path, as_version=4).cells
                              if c.cell_type == "markdown") for path in NOTEBOOKS}  # fmt: skip
     pages[FOLDER / "README.md"] = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -84,7 +91,7 @@ def test_links_between_the_pages_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_it_begins_with_its_question_and_the_answer(path: Path) -> None:
+def test_it_begins_with_its_question_and_the_answer(nbformat: ModuleType, path: Path) -> None:
     first = nbformat.read(path, as_version=4).cells[0]
     question, _, rest = first.source.partition("\n\n")
     assert first.cell_type == "markdown"
@@ -94,7 +101,7 @@ def test_it_begins_with_its_question_and_the_answer(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_no_cell_is_longer_than_a_screen(path: Path) -> None:
+def test_no_cell_is_longer_than_a_screen(nbformat: ModuleType, path: Path) -> None:
     cells = nbformat.read(path, as_version=4).cells
     for cell in cells[:-1]:
         if cell.cell_type == "code":
@@ -120,7 +127,9 @@ def test_what_is_kept_is_what_a_run_gives(pair: tuple[Any, Any], build: ModuleTy
     assert told == [], "run: python notebooks/build.py"
 
 
-def test_it_is_kept_by_the_rule(pair: tuple[Any, Any], build: ModuleType) -> None:
+def test_it_is_kept_by_the_rule(
+    pair: tuple[Any, Any], build: ModuleType, nbformat: ModuleType
+) -> None:
     kept, _ = pair
     again = build.normalise(copy.deepcopy(kept))
     assert nbformat.writes(again) == nbformat.writes(kept)
@@ -139,7 +148,7 @@ def test_a_name_chooses_and_a_wrong_one_is_told(build: ModuleType) -> None:
 
 
 def test_a_failing_notebook_is_left_as_it_was(
-    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    build: ModuleType, nbformat: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     broken = tmp_path / "01-broken.ipynb"
@@ -152,7 +161,9 @@ def test_a_failing_notebook_is_left_as_it_was(
     assert "01-broken.ipynb: failed, left as it was" in capsys.readouterr().out
 
 
-def test_of_what_widgets_show_a_picture_or_a_table_is_kept(build: ModuleType) -> None:
+def test_of_what_widgets_show_a_picture_or_a_table_is_kept(
+    build: ModuleType, nbformat: ModuleType
+) -> None:
     view = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "VBox()"}
     for kind in ("image/png", "text/html"):
         output = nbformat.v4.new_output("display_data", data={**view, kind: "content"})

@@ -19,6 +19,9 @@ from perfmodel.report.validation import validation_blocks
 from perfmodel.validation import KINDS, THRESHOLDS, Row, Validation, validate
 from perfmodel.validation.predictive import draws_of, interval
 
+# One worker has the validation that several tests look at.
+pytestmark = pytest.mark.xdist_group("validation")
+
 
 @pytest.fixture(scope="module")
 def own(machine: Machine, run: ObservationTable) -> Validation:
