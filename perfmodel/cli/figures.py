@@ -31,6 +31,10 @@ def command(
         typer.Option("--only", metavar="NAME", help="One figure by its name; may be repeated."
                      " Default: all."),
     ] = None,
+    width: Annotated[
+        str, typer.Option("--width", help="page, or column: those that read in one column of a two-column"
+                          " page are drawn for it.", metavar="WIDTH")
+    ] = "page",
     data: Annotated[
         list[Path] | None,
         typer.Option("--data", metavar="FILE", help="A measured run or a folder of them, to draw"
@@ -66,6 +70,7 @@ def command(
             held_out=read(held_out) if held_out else None,
             formats=wanted,
             only=only or None,
+            width=width,
             progress=tell,
         )
     note(f"{len(paths)} files in {output}")

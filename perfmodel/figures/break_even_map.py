@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfmodel.errors import InputError, MissingExtraError
 from perfmodel.figures.axes import tick_labels
 from perfmodel.figures.gain_grid import MARKS, Mark, Panel, panel_for
 from perfmodel.figures.kind import Inputs, Kind, Rows
@@ -22,6 +23,7 @@ from perfmodel.figures.style import (
     us_text,
 )  # fmt: skip
 from perfmodel.kernel import Kernel
+from perfmodel.prediction import predict
 from perfmodel.scenario import Call, Faults, Policy, Scenario
 from perfmodel.stale_tlb import safety
 from perfmodel.verdict import RUN_CV, RUNS
@@ -113,10 +115,10 @@ def data_for(
         def report(done: float, k: int = k) -> None:
             progress((k + done) / len(asked))
 
-        panels.append(
-            panel_for(scenario, title=title, policy=policy, points=points, draws=draws,
-                      progress=report)
-        )  # fmt: skip
+        made = panel_for(scenario, title=title, policy=policy, points=points, draws=draws,
+                         progress=report)  # fmt: skip
+        marks = tuple(replace(m, simulated=_simulated(scenario, policy, m)) for m in made.marks)
+        panels.append(replace(made, marks=marks))
     first = asked[0][1]
     rule = safety(first.kernel, first.call, policy)
     basis = evidence(machine)
@@ -131,6 +133,18 @@ def data_for(
             machine, evidence=basis, scenario={"panels": [s.to_dict() for _, s in asked]}
         ),
     )
+
+
+def _simulated(scenario: Scenario, policy: Policy, mark: Mark) -> float:
+    """Return the gain at a mark by simulation of the lock, central costs, ns; NaN where it cannot run."""
+    asked = scenario.replace(
+        pages=mark.pages, policies=(Policy.NONE, policy), **{"faults.rate": mark.rate}
+    )
+    try:
+        told = predict(asked, draws=1, levels=(), solver="simulation", guards=False)
+    except (InputError, MissingExtraError):
+        return math.nan
+    return float(told[policy].net_gain[0])
 
 
 def _signed(ns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -191,9 +205,10 @@ def _draw_panel(axes: Axes, panel: Panel, visible: float) -> Any:
         axes.plot([mark.pages], [mark.rate], marker="o", ms=6, mfc="white", mec=BLACK, mew=1.3,
                   zorder=5, clip_on=False)  # fmt: skip
         axes.annotate(
-            f"{mark.label}, {mark.rate / 1e3:g}k/s\n"
-            + (f"{us_text(mark.gain)} a call\n{100 * mark.share:.2g} %"
-               if math.isfinite(mark.gain) else "unknown"),
+            f"{mark.label}: "
+            + (f"{100 * mark.share:.2g} %\n{us_text(mark.gain)} a call"
+               if math.isfinite(mark.gain) else "unknown")
+            + (f"\nsimulated {us_text(mark.simulated)}" if math.isfinite(mark.simulated) else ""),
             (mark.pages, mark.rate), xytext=(-7 if right else 7, -5), textcoords="offset points",
             ha="right" if right else "left", va="top", fontsize=7, zorder=6,
             bbox={"boxstyle": "round,pad=0.2", "fc": "white", "ec": "none", "alpha": 0.85},
@@ -244,6 +259,7 @@ def _label(axes: Axes, contour: Any, text: str, colour: str, *, above: bool) -> 
     axes.annotate(
         text, (x, y), xytext=(5, 5 if above else -16), textcoords="offset points", ha="left",
         va="bottom" if above else "top", fontsize=7.5, color=colour, fontweight="bold", zorder=6,
+        bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85},
     )  # fmt: skip
 
 
@@ -292,18 +308,23 @@ def caption(spec: Spec) -> str:
         f" line: {100 * spec.visible:.2g} %, what an A/B test of {RUNS} runs an arm sees when runs"
         f" vary by {100 * RUN_CV:g} %; between the two lines the gain is real and lost in the"
         " noise."
+        " The break-even itself carries no mark: there the gain is nil, and a simulation would show its own"
+        " noise."
         " Hatched: more faults would be blocked at once than there are CPUs, so the open stream of"
         " faults (or the region of the stated error) no longer holds."
     ]
     for panel in spec.panels:
         s = panel.scenario
-        who = f"{s.writers.threads} caller thread(s) pausing {s.writers.think_us:g} µs"
+        many = "" if s.writers.threads == 1 else "s"
+        who = f"{s.writers.threads} caller thread{many} pausing {s.writers.think_us:g} µs"
         if s.writers.open:
             who = f"{s.writers.rate:g} calls/s"
         head = f"{panel.title} ({s.cpus} CPUs, {who})"
         said = [
             f"{m.label} at {m.rate / 1e3:g}k faults/s gains {us_text(m.gain)} a call"
-            f" (90 %: {us_text(m.low)} to {us_text(m.high)}), {100 * m.share:.2g} % of thread time"
+            f" (90 %: {us_text(m.low)} to {us_text(m.high)}"
+            + (f"; by simulation {us_text(m.simulated)}" if math.isfinite(m.simulated) else "")
+            + f"), {100 * m.share:.2g} % of thread time"
             for m in panel.marks
         ]
         parts.append(head + (": " + "; ".join(said) if said else "") + ".")
@@ -360,7 +381,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="break_even_map", size=(PAGE, 3.7),
+    name="break_even_map", size=(PAGE, 3.4),
     question="From which size and fault rate on does the downgrade pay?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("2006",
     "C5"),

@@ -86,19 +86,13 @@ def data_for(
     low, high = np.quantile(wake, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     lost = Series(_LOST, "model", holds, rest + wake[0], rest + low, rest + high, BLUE, "-")
     alone = Series(_REST, "model", holds, rest, colour=VERMILLION, style="--")
-    axis = Axis("exclusive hold", write=us_text)
     measured = _measured(machine, table)
-    share = Series("the sleep's share of it", "model", holds, wake[0] / (rest + wake[0]),
-                   low / (rest + low), high / (rest + high), GREEN, "-.")  # fmt: skip
     shown = table if measured else None
     basis = evidence(machine, shown)
     return Spec(
         (
-            Panel("what a blocked fault loses", axis, Axis("time lost", write=us_text),
-                  (lost, alone, *measured)),
-            Panel("how much of it is the sleep", axis,
-                  Axis("share of the time lost (%)", "linear", lambda v: f"{100 * v:.0f}", (0, 1.03)),
-                  (share,), ((float(2 * wake[0]), us_text(2 * float(wake[0]))),)),
+            Panel("", Axis("exclusive hold", write=us_text), Axis("time lost by a blocked fault", write=us_text),
+                  (lost, alone, *measured), ((float(2 * wake[0]), us_text(2 * float(wake[0]))),)),
         ),
         {"wake": float(wake[0]), "low": float(low), "high": float(high)},
         basis,
@@ -114,8 +108,8 @@ def title(spec: Spec) -> str:
 
 @drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
-    """Draw the time lost and the sleep's share of it, over the hold."""
-    draw_panels(spec, figure)
+    """Draw the time lost over the hold."""
+    draw_panels(spec, figure, columns=2)
 
 
 def caption(spec: Spec) -> str:
@@ -146,9 +140,8 @@ def caption(spec: Spec) -> str:
 def alt(spec: Spec) -> str:
     """Return the text for who cannot see the figure."""
     return (
-        "Two line charts over the exclusive hold: the time that a blocked fault loses, flat at the"
-        " wake-up for short holds and half the hold for long ones, and the share of it that is the"
-        f" sleep. {title(spec)}."
+        "Line chart of the time that a blocked fault loses over the exclusive hold: flat at the wake-up for"
+        f" short holds, half the hold for long ones. {title(spec)}."
     )
 
 
@@ -161,7 +154,7 @@ def _lacks(spec: Spec) -> str:
 
 
 FIGURE = Kind(
-    name="cost_of_blocking", size=(PAGE, 2.9),
+    name="cost_of_blocking", size=(PAGE, 2.9), column=3.3,
     question="What does blocking cost, and why do short holds not pay?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, lacks=_lacks,
     claims=("C3", "C5"),

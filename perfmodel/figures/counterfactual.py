@@ -21,17 +21,15 @@ from perfmodel.counterfactual import (
     score,
     turns,
 )
-from perfmodel.figures.axes import key_below, tick_labels
+from perfmodel.figures.axes import tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
+from perfmodel.figures.signs import draw_ground, draw_key, draw_marks
 from perfmodel.figures.style import (
-    BLACK,
     BLUE,
     GREEN,
-    GREY,
     PAGE,
     PURPLE,
     SKY,
-    VERMILLION,
     Look,
     drawing,
     provenance,
@@ -139,12 +137,7 @@ def _panel(axes: Axes, spec: Spec, name: str, factor: float, linear: float) -> N
     for axis in ("x", "y"):
         getattr(axes, f"set_{axis}scale")("symlog", linthresh=linear, linscale=0.9)
     axes.set(xlim=(-size, size), ylim=(low, size))
-    # Where both have one sign.
-    for start, end in ((-size, 0.0), (0.0, size)):
-        axes.fill_between([start, end], start, end, color="#EEEEEE", lw=0, zorder=0)
-    axes.plot([-size, size], [-size, size], color=BLACK, lw=0.7, ls="-", zorder=1)
-    for line in (axes.axhline, axes.axvline):
-        line(0.0, color=BLACK, lw=0.5, zorder=1)
+    draw_ground(axes, -size, size, 0.0)
     for group, look in LOOKS.items():
         mine = [c for c in spec.quiet if c.configuration.group == group]
         for hit in (None, True, False):
@@ -152,15 +145,7 @@ def _panel(axes: Axes, spec: Spec, name: str, factor: float, linear: float) -> N
             if not some:
                 continue
             x, noise, y = _values(some, name, factor)
-            clear = hit is not None
-            axes.errorbar(
-                x, y, xerr=noise, ls="none", marker=look.marker, ms=4.2 if clear else 2.6,
-                color=look.colour if clear else GREY, mfc=look.colour if clear else "white",
-                mew=0.0 if clear else 0.5, elinewidth=0.6, alpha=0.9 if clear else 0.45,
-                zorder=3 if clear else 2,
-            )  # fmt: skip
-            if hit is False:
-                axes.plot(x, y, ls="none", marker="x", ms=8, mew=1.6, color=VERMILLION, zorder=5)
+            draw_marks(axes, look, hit, x, y, xerr=noise)
 
 
 def _ticks(axes: Axes, linear: float) -> None:
@@ -190,8 +175,6 @@ def title(spec: Spec) -> str:
 @drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
     """Draw predicted over measured effect, on reads, their waits and calls."""
-    from matplotlib.lines import Line2D
-
     panels = figure.subplots(1, 3)
     for axes, (name, factor, linear, label) in zip(panels, _PANELS, strict=True):
         _panel(axes, spec, name, factor, linear)
@@ -200,16 +183,8 @@ def draw(spec: Spec, figure: Figure) -> None:
         axes.set_title(f"{label}\nsign right: {found.right} of {found.significant}")
         axes.set_xlabel("measured")
     panels[0].set_ylabel("predicted")
-    keys = [
-        Line2D([], [], ls="none", marker=look.marker, color=look.colour, ms=4.5, label=look.label)
-        for group, look in LOOKS.items()
-        if any(c.configuration.group == group for c in spec.quiet)
-    ]
-    keys += [
-        Line2D([], [], ls="none", marker="o", mfc="white", color=GREY, ms=3, label="within noise"),
-        Line2D([], [], ls="none", marker="x", color=VERMILLION, ms=7, mew=1.6, label="wrong sign"),
-    ]
-    key_below(figure, keys, 3, handletextpad=0.2)
+    drawn = {c.configuration.group for c in spec.quiet}
+    draw_key(figure, (look for group, look in LOOKS.items() if group in drawn))
 
 
 def _sentence(spec: Spec, name: str, what: str) -> str:
@@ -309,7 +284,7 @@ def _build(inputs: Inputs) -> Spec:  # noqa: ARG001 - the recorded run is the ki
 
 
 FIGURE = Kind(
-    name="counterfactual", size=(PAGE, 3.5),
+    name="counterfactual", size=(PAGE, 3.2),
     question="Has anybody downgraded a lock like this one and measured what it changed?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
     lacks=lambda spec: spec.reason, claims=("C3", "C4"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from perfmodel.figures.axes import key_below, number, tick_labels
 from perfmodel.figures.kind import Rows
+from perfmodel.figures.style import is_column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,9 @@ __all__ = ["Axis", "Panel", "Series", "Spec", "draw_panels", "rows"]
 
 #: What a series may rest on. Only a model is drawn as a line; what was measured is filled.
 BASES = ("model", "simulated", "exact chain", "measured", "published")
+
+#: Characters of a key's entry of which two stand side by side in a column.
+_KEY = 22
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ class Spec:
         return {s.basis for p in self.panels for s in p.series}
 
 
-def _draw_series(axes: Axes, one: Series) -> None:
+def _draw_series(axes: Axes, one: Series, *, clip: bool) -> None:
     if one.basis == "model":
         axes.plot(one.x, one.y, color=one.colour, ls=one.style, label=one.label, zorder=3)
         if one.low is not None and one.high is not None:
@@ -154,7 +158,7 @@ def _draw_series(axes: Axes, one: Series) -> None:
     axes.errorbar(
         one.x, one.y, yerr=bars, color=one.colour, ls="none", marker=one.marker, ms=4.5,
         mfc=one.colour if filled else "white", mec=one.colour, mew=1.0, elinewidth=0.8, zorder=5,
-        label=one.label if one.basis in one.label else f"{one.label}, {one.basis}",
+        label=one.label if one.basis in one.label else f"{one.label}, {one.basis}", clip_on=clip,
     )  # fmt: skip
 
 
@@ -169,7 +173,8 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         if given.limits:
             getattr(axes, f"set_{which}lim")(*given.limits)
     for one in panel.series:
-        _draw_series(axes, one)
+        # A mark on the edge is drawn whole, unless others lie beyond.
+        _draw_series(axes, one, clip=panel.y.limits is not None)
     for place, word in panel.marks:
         axes.axvline(place, color="#8C8C8C", lw=0.8, ls=":", zorder=1)
         axes.text(
@@ -180,27 +185,48 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.grid(axis="y")
 
 
-def draw_panels(spec: Spec, figure: Figure, *, columns: int = 3, share_y: bool = False) -> None:
-    """Draw the panels side by side over one key.
+def draw_panels(
+    spec: Spec, figure: Figure, *, columns: int = 3, share_y: bool = False, one_key: bool = False
+) -> None:
+    """Draw the panels side by side over one key; one over the other in a column.
 
     Parameters
     ----------
     spec : Spec
     figure : Figure
     columns : int
-        Of the key.
+        Of the key, on a page.
     share_y : bool
         Whether all panels have one vertical axis.
+    one_key : bool
+        Whether marks of one basis have one entry of the key, where each lies on its own line.
     """
-    grid = figure.subplots(1, len(spec.panels), sharey=share_y, squeeze=False)[0]
+    narrow, count = is_column(figure), len(spec.panels)
+    shape = (count, 1) if narrow else (1, count)
+    grid = figure.subplots(*shape, sharey=share_y, squeeze=False).ravel()
     keys: dict[str, Any] = {}
     for place, (axes, panel) in enumerate(zip(grid, spec.panels, strict=True)):
         _draw_panel(axes, panel)
-        if share_y and place:
+        if share_y and place and not narrow:
+            axes.set_ylabel("")
+        if narrow and count > 1:
+            # A low panel has no room for it at its side.
+            axes.set_title(f"{panel.title}\n{panel.y.label}")
             axes.set_ylabel("")
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            keys.setdefault(label, handle)
+            basis = next((b for b in BASES[1:] if label.endswith(f", {b}")), "") if one_key else ""
+            keys.setdefault(basis or label, _mark(basis) if basis else handle)
+    if narrow:
+        columns = 1 if max(map(len, keys), default=0) > _KEY else 2
     key_below(figure, list(keys.values()), columns, handlelength=2.6)
+
+
+def _mark(basis: str) -> Any:
+    """Return a mark of the key that stands for those of every line."""
+    from matplotlib.lines import Line2D
+
+    filled = "#000000" if basis == "measured" else "white"
+    return Line2D([], [], ls="none", marker="o", ms=4.5, color="#000000", mfc=filled, label=basis)
 
 
 def rows(spec: Spec) -> Rows:

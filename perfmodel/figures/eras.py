@@ -125,7 +125,7 @@ def title(spec: Spec) -> str:
 @drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
     """Draw the net gain of the cut by release over the share of faults in the call's VMA."""
-    draw_panels(spec, figure, columns=3)
+    draw_panels(spec, figure, columns=4, one_key=True)
 
 
 def caption(spec: Spec) -> str:
@@ -165,7 +165,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="eras", size=(PAGE, 3.0),
+    name="eras", size=(PAGE, 2.6), column=4.6,
     question="Does it still matter with per-VMA locks?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
     lacks=lambda spec: "" if spec.known else "the profile lacks a constant of the hold",

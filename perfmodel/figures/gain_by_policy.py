@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from perfmodel.figures.axes import key_below, tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.policies import LOOKS, predictions
-from perfmodel.figures.style import BLACK, PAGE, drawing, evidence, provenance, us_text
+from perfmodel.figures.style import BLACK, PAGE, drawing, evidence, is_column, provenance, us_text
 from perfmodel.scenario import Policy
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def draw(spec: Spec, figure: Figure) -> None:
     """Draw a row a case and a mark a policy; hollow where it is unsafe."""
     from matplotlib.lines import Line2D
 
-    axes = figure.subplots()
+    axes, narrow = figure.subplots(), is_column(figure)
     for row, case in enumerate(spec.cases):
         for step, (policy, look) in enumerate(LOOKS.items()):
             for gain in (g for g in spec.gains if (g.case, g.policy) == (case, policy)):
@@ -118,13 +119,31 @@ def draw(spec: Spec, figure: Figure) -> None:
     axes.axvline(0, color=BLACK, lw=0.8, ls="-")
     axes.set_xscale("symlog", linthresh=_LINEAR)
     tick_labels(axes.xaxis, lambda v: us_text(v) if v else "0")
-    axes.set_xticks([0, *(sign * ns for ns in (1e2, 1e5, 1e8, 1e11) for sign in (-1, 1))])
+    axes.set_xticks(
+        [
+            0,
+            *(
+                sign * ns
+                for ns in ((1e3, 1e9) if narrow else (1e2, 1e5, 1e8, 1e11))
+                for sign in (-1, 1)
+            ),
+        ]
+    )
     ends = [e for g in spec.gains for e in (g.low, g.high) if math.isfinite(e)]
     axes.set_xlim(min(-1e6, 5 * min(ends, default=0)), max(1e6, 5 * max(ends, default=0)))
-    axes.set_yticks(range(len(spec.cases)), list(spec.cases.values()))
+    # A column has no room for the call's name beside the case's.
+    names = [re.sub(": .*", "", c) if narrow else c for c in spec.cases.values()]
+    axes.set_yticks(range(len(spec.cases)), names)
     axes.set_ylim(len(spec.cases) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("net gain of thread time a call, against no downgrade (left of zero: it costs)")
+    axes.set_xlabel(
+        (
+            "net gain of thread time a call\n"
+            if narrow
+            else "net gain of thread time a call, against no downgrade "
+        )
+        + "(left of zero: it costs)"
+    )
     keys: list[Any] = [
         Line2D([], [], ls="none", marker=look.marker, color=look.colour, label=look.label)
         for policy, look in LOOKS.items() if any(g.policy is policy for g in spec.gains)
@@ -132,7 +151,7 @@ def draw(spec: Spec, figure: Figure) -> None:
     keys.append(
         Line2D([], [], ls="none", marker="o", color=BLACK, mfc="white", label="hollow: unsafe")
     )
-    key_below(figure, keys, len(keys), columnspacing=1.2, handletextpad=0.2)
+    key_below(figure, keys, 3 if narrow else len(keys), columnspacing=1.2, handletextpad=0.2)
 
 
 def caption(spec: Spec) -> str:
@@ -185,7 +204,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="gain_by_policy", size=(PAGE, 4.4),
+    name="gain_by_policy", size=(PAGE, 4.4), column=3.9,
     question="Where should the lock be downgraded, if anywhere, and who would gain?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
     lacks=lambda spec: "" if any(math.isfinite(g.estimate) for g in spec.gains)

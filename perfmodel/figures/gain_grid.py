@@ -42,6 +42,8 @@ class Mark:
         Net gain per call and its 90 % interval.
     share : float
         Of the process's thread time.
+    simulated : float, ns
+        The gain by simulation of the lock; NaN where nobody asked for it.
     """
 
     label: str
@@ -51,6 +53,7 @@ class Mark:
     low: float
     high: float
     share: float
+    simulated: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -334,7 +334,9 @@ def draw(spec: Spec, figure: Figure) -> None:
         "Tall: write lock, faults are blocked. Low: read lock or none, faults go on."
         f" {spec.remote_cpus:g} other CPU runs the process."
     )
-    figure.text(0.01, 0.945, note, fontsize=7.5, va="top")
+    # An empty second line of the finding keeps the place.
+    figure.suptitle(f"{title(spec)}\n", x=0.01, ha="left")
+    figure.text(0.01, 1 - 0.27 / figure.get_figheight(), note, fontsize=7.5, va="top")
 
 
 def _cut_saves(spec: Spec) -> list[tuple[int, float, float]]:
@@ -352,10 +354,9 @@ def caption(spec: Spec) -> str:
     """Return the caption, with the numbers of the spec."""
     s = (
         "Predicted phases of one call over one VMA, RW->R, all pages present, kernel"
-        f" {spec.kernel}, {spec.remote_cpus:g} other CPU(s) to interrupt; each panel has its own"
-        " linear scale. Tall stretches run under the write lock and block faults; low ones under"
-        " the read"
-        " lock or outside the lock. Bold: how long faults are blocked. "
+        f" {spec.kernel}, {spec.remote_cpus:g} other CPU{'' if spec.remote_cpus == 1 else 's'} to interrupt;"
+        " each panel has its own linear scale. Tall stretches run under the write lock and block faults;"
+        " low ones under the read lock or outside the lock. Bold: how long faults are blocked. "
     )
     saves = _cut_saves(spec)
     s += " ".join(
@@ -428,7 +429,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="hold_phases", size=(PAGE, 5.2),
+    name="hold_phases", size=(PAGE, 4.9),
     question="Which part of the hold could be shared, and is it 'half a usec'?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C5",),
 )  # fmt: skip

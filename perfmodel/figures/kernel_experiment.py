@@ -12,13 +12,12 @@ import numpy as np
 from perfmodel.errors import InputError
 from perfmodel.experiment import QUANTITIES, Row, score
 from perfmodel.experiment.recorded import Recorded, recorded
-from perfmodel.figures.axes import key_below, tick_labels
+from perfmodel.figures.axes import tick_labels
 from perfmodel.figures.kind import Inputs, Kind, Rows
+from perfmodel.figures.signs import draw_ground, draw_key, draw_marks
 from perfmodel.figures.style import (
-    BLACK,
     BLUE,
     GREEN,
-    GREY,
     PAGE,
     VERMILLION,
     Look,
@@ -115,11 +114,7 @@ def _panel(axes: Axes, spec: Spec, quantity: str) -> None:
     some = spec.drawn(quantity)
     low, high = _limits(some)
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
-    for start, end in ((low, 1.0), (1.0, high)):
-        axes.fill_between([start, end], start, end, color="#EEEEEE", lw=0, zorder=0)
-    axes.plot([low, high], [low, high], color=BLACK, lw=0.7, zorder=1)
-    for line in (axes.axhline, axes.axvline):
-        line(1.0, color=BLACK, lw=0.5, zorder=1)
+    draw_ground(axes, low, high, 1.0)
     for cut, look in LOOKS.items():
         for hit in (None, True, False):
             mine = [r for r in some if r.cut == cut and r.hit is hit]
@@ -133,15 +128,7 @@ def _panel(axes: Axes, spec: Spec, quantity: str) -> None:
                 np.clip(y - [r.predicted.effect_low for r in mine], 0.0, None),
                 np.clip([r.predicted.effect_high for r in mine] - y, 0.0, None),
             ]
-            clear = hit is not None
-            axes.errorbar(
-                x, y, xerr=noise, yerr=reach, ls="none", marker=look.marker,
-                ms=4.4 if clear else 3.0, color=look.colour if clear else GREY,
-                mfc=look.colour if clear else "white", mew=0.0 if clear else 0.6,
-                elinewidth=0.5, alpha=0.85 if clear else 0.5, zorder=3 if clear else 2,
-            )  # fmt: skip
-            if hit is False:
-                axes.plot(x, y, ls="none", marker="x", ms=8, mew=1.4, color=BLACK, zorder=5)
+            draw_marks(axes, look, hit, x, y, xerr=noise, yerr=reach)
 
 
 def _ticks(axes: Axes) -> None:
@@ -183,8 +170,6 @@ def title(spec: Spec) -> str:
 @drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
     """Draw predicted over measured effect of each cut: on calls, waits and faults."""
-    from matplotlib.lines import Line2D
-
     panels = figure.subplots(1, 3)
     for axes, (name, label) in zip(panels, _PANELS, strict=True):
         _panel(axes, spec, name)
@@ -193,15 +178,7 @@ def draw(spec: Spec, figure: Figure) -> None:
         axes.set_title(f"{label}\nsign right: {right} of {clear}")
         axes.set_xlabel("measured, against no cut")
     panels[0].set_ylabel("predicted before")
-    keys = [
-        Line2D([], [], ls="none", marker=look.marker, color=look.colour, ms=4.5, label=look.label)
-        for look in LOOKS.values()
-    ]
-    keys += [
-        Line2D([], [], ls="none", marker="o", mfc="white", color=GREY, ms=3, label="within noise"),
-        Line2D([], [], ls="none", marker="x", color=BLACK, ms=7, mew=1.4, label="wrong sign"),
-    ]
-    key_below(figure, keys, 3, handletextpad=0.2)
+    draw_key(figure, LOOKS.values())
 
 
 def caption(spec: Spec) -> str:
@@ -262,12 +239,12 @@ def rows(spec: Spec) -> Rows:
     ]  # fmt: skip
 
 
-def _build(inputs: Inputs) -> Spec:  # noqa: ARG001 - the recorded experiment is the kit's own
-    return data_for()
+def _build(inputs: Inputs) -> Spec:
+    return data_for(inputs.experiment)
 
 
 FIGURE = Kind(
-    name="kernel_experiment", size=(PAGE, 3.5),
+    name="kernel_experiment", size=(PAGE, 3.2),
     question="Has anybody run a kernel whose mprotect downgrades?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
     lacks=lambda spec: spec.reason, claims=("C1", "C2", "C3"),

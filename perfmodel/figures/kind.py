@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from perfmodel.experiment import Recorded
     from perfmodel.machine import Machine
     from perfmodel.observations import ObservationTable
+    from perfmodel.validation import Validation
 
 __all__ = ["Drawn", "Inputs", "Kind", "Rows"]
 
@@ -33,12 +35,18 @@ class Inputs:
         A run that the machine was not fitted to, for the comparison of the two.
     progress : callable
         Told the share of the present figure that is done, 0 to 1.
+    validation : Validation, optional
+        That comparison, where it is made already.
+    experiment : Recorded, optional
+        The recorded kernel experiment, where it is read already.
     """
 
     machine: Machine
     table: ObservationTable | None = None
     held_out: ObservationTable | None = None
     progress: Callable[[float], None] = lambda _: None
+    validation: Validation | None = None
+    experiment: Recorded | None = None
 
     @classmethod
     def shipped(cls, name: str) -> Inputs:
@@ -92,6 +100,8 @@ class Kind:
         Width and height in inches.
     question : str
         What somebody in the thread asked, or would have, and the figure answers.
+    column : float
+        Height in inches where the figure is as wide as one column; 0 if it does not read well there.
     claims : tuple of str
         Which of the thread's claims it bears on, as :mod:`perfmodel.claims` names them.
     build : callable
@@ -120,6 +130,15 @@ class Kind:
     source: Callable[[Any], Mapping[str, Any]] = attrgetter("source")
     lacks: Callable[[Any], str] = lambda _: ""
     claims: tuple[str, ...] = ()
+    column: float = 0.0
+
+    def at(self, width: str) -> Kind:
+        """Return the figure for a width of ``"page"`` or ``"column"``; as it is if it reads in no column."""
+        from perfmodel.figures.style import COLUMN
+
+        return (
+            replace(self, size=(COLUMN, self.column)) if width == "column" and self.column else self
+        )
 
     def drawn(self, spec: Any) -> Drawn:
         """Return the figure of a spec, for a notebook: ``who_breaks.FIGURE.drawn(who_breaks.data_for())``."""

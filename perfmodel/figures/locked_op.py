@@ -188,7 +188,9 @@ def data_for(
 def title(spec: Spec) -> str:
     """Return the finding in one line."""
     old, new = (f"{100 * -spec.said[r]:.0f} %" for r in _RELEASES)
-    return f"The locked operation costs a full line {old} (5.11) or {new} (6.18) of calls alone, else little"
+    return (
+        f"The locked operation costs a full line of calls {old} (5.11) or {new} (6.18), else little"
+    )
 
 
 @drawing(title)
@@ -235,7 +237,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="locked_op", size=(PAGE, 3.2),
+    name="locked_op", size=(PAGE, 2.9), column=6.2,
     question="Half again as many locked operations on a hot line: what does that cost?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C4",),
 )  # fmt: skip

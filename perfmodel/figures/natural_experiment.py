@@ -382,8 +382,14 @@ def caption(spec: Spec) -> str:
         for c in p.clouds:
             s += (
                 f" Measured, {p.writer}, {p.pages} pages, {TARGETS[c.target][0]}: median"
-                f" {us_text(c.median)} over {c.total} faults (undisturbed {us_text(c.idle)});"
-                f" {100 * c.blocked:.0f} % of the {c.offset.size} shown were blocked."
+                f" {us_text(c.median)} over {c.total} faults"
+                + (
+                    f" (undisturbed {us_text(c.idle)}); {100 * c.blocked:.0f} % of the {c.offset.size} shown"
+                    " were blocked."
+                    if math.isfinite(c.idle)
+                    # Who was blocked is told by the undisturbed ones.
+                    else f"; {c.offset.size} are shown, beside none that was undisturbed."
+                )
             )
     if beyond := _beyond(spec):
         s += f" {beyond} of them lie outside the axes."
@@ -430,7 +436,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="natural_experiment", size=(PAGE, 5.0),
+    name="natural_experiment", size=(PAGE, 3.9),
     question="munmap downgrades already: does a fault that meets it notice?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C5",),
 )  # fmt: skip

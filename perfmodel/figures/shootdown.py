@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,10 +42,10 @@ _SIZES = {1: (BLUE, "-"), 512: (VERMILLION, "--"), 16384: (GREEN, "-.")}
 MOST = 255
 
 
-def _measured(table: ObservationTable | None, pages: int) -> tuple[float, int]:
-    """Return how much longer a call is with one other CPU to interrupt, ns, and calls measured."""
+def _measured(table: ObservationTable | None, pages: int) -> tuple[float, float, int]:
+    """Return how much longer a call is with one other CPU to interrupt, how long, ns, and calls measured."""
     if table is None:
-        return float("nan"), 0
+        return float("nan"), float("nan"), 0
     groups = [
         table.select(
             operation="mprotect", benchmark="call_latency", pages=pages, shape="own", vmas=1, splits=0,
@@ -52,7 +53,7 @@ def _measured(table: ObservationTable | None, pages: int) -> tuple[float, int]:
         ).groups for spinners in (0, 1)
     ]  # fmt: skip
     alone, beside = (float(pooled(some, (0.5,))[0]) for some in groups)
-    return beside - alone, sum(g.total for some in groups for g in some)
+    return beside - alone, beside, sum(g.total for some in groups for g in some)
 
 
 def data_for(machine: Machine, table: ObservationTable | None = None, *, draws: int = 200) -> Spec:
@@ -86,12 +87,17 @@ def data_for(machine: Machine, table: ObservationTable | None = None, *, draws: 
     cost = spent[1]
     low, high = np.quantile(cost, levels, axis=1)
     series = [Series("shootdown", "model", remote, cost[:, 0], low, high, BLUE, "-")]
-    found = [(*_measured(table, pages), pages) for pages in _SIZES]
-    known = [(ns, count) for ns, count, _ in found if np.isfinite(ns) and ns > 0]
+    found = [_measured(table, pages) for pages in _SIZES]
+    known = [(ns, count) for ns, _, count in found if np.isfinite(ns) and ns > 0]
     if known:
         y = np.array([ns for ns, _ in known])
-        series.append(Series("calls, with one CPU less alone", "measured", np.ones(y.size), y,
+        series.append(Series("a call beside one CPU less alone", "measured", np.ones(y.size), y,
                              colour=VERMILLION, marker="s"))  # fmt: skip
+    # Of the call, which is little but the hold.
+    marks = [
+        replace(one, basis="measured", x=np.ones(1), y=np.array([ns / call]), low=None, high=None, marker="s")
+        for one, (ns, call, _) in zip(shares, found, strict=True) if np.isfinite(ns) and ns > 0
+    ]  # fmt: skip
     shown = table if known else None
     basis = evidence(machine, shown)
     axis = Axis("other CPUs that run the process", write=number, limits=(0.8, 320))
@@ -105,7 +111,7 @@ def data_for(machine: Machine, table: ObservationTable | None = None, *, draws: 
             Panel("one flush", axis, Axis("time of the interrupts", write=us_text), tuple(series)),
             Panel("its share of the write lock", axis,
                   Axis("share of the exclusive hold (%)", "linear", lambda v: f"{100 * v:.0f}", (0, 1.03)),
-                  tuple(shares)),
+                  (*shares, *marks)),
         ),
         said, basis,
         provenance(machine, evidence=basis, inputs=files_of(shown), scenario=asked.to_dict()),
@@ -123,7 +129,7 @@ def title(spec: Spec) -> str:
 @drawing(title)
 def draw(spec: Spec, figure: Figure) -> None:
     """Draw the time of a shootdown, and its share of the hold, over the CPUs."""
-    draw_panels(spec, figure)
+    draw_panels(spec, figure, one_key=True)
 
 
 def caption(spec: Spec) -> str:
@@ -139,7 +145,8 @@ def caption(spec: Spec) -> str:
     if spec.said["calls"]:
         text += (
             f" Squares: measured, median call beside one CPU that runs the process less that of the call"
-            f" alone, for {', '.join(str(p) for p in _SIZES)} pages ({spec.said['calls']:.0f} calls)."
+            f" alone, for {', '.join(str(p) for p in _SIZES)} pages ({spec.said['calls']:.0f} calls); on the right"
+            " as a share of that call."
         )
     else:
         text += " The model alone: no measurements given."
@@ -159,7 +166,7 @@ def _build(inputs: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="shootdown", size=(PAGE, 2.9),
+    name="shootdown", size=(PAGE, 2.9), column=4.4,
     question="How much of the hold are the interrupts, as CPUs are added?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
     lacks=lambda spec: "" if spec.known else "the shootdown is unknown on this profile",

@@ -50,7 +50,7 @@ _CUTS = {Policy.LAST_VMA: (BLUE, "o"), Policy.BEFORE_FLUSH: (VERMILLION, "s")}
 
 #: What is varied: label of the axis, and its range. Times in ns, stores per second.
 _AXES: tuple[tuple[str, str, float, float], ...] = (
-    ("stores", "stores a second to the page", 1e3, 1e8),
+    ("stores", "stores a second to the page", 1e4, 1e8),
     ("copy", "from copy to map (µs)", 100.0, 1e5),
     ("flush", "shootdown of one CPU (µs)", 200.0, 2e5),
 )
@@ -112,7 +112,7 @@ class Spec:
 
 
 def data_for(
-    machine: Machine, *, points: int = 61, checks: int = 5, runs: int = 2500,
+    machine: Machine, *, points: int = 61, checks: int = 5, runs: int = 1000,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Spec:  # fmt: skip
     """Compute the losses of both cuts, and run the explored actors at some of the points.

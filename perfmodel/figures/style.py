@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import textwrap
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLACK", "BLUE", "COLUMN", "FORMATS", "GREEN", "GREY", "LINES", "OPERATIONS", "ORANGE", "PAGE",
-    "PURPLE", "SKY", "VERMILLION", "YELLOW", "Look", "drawing", "evidence", "files_of", "new_figure",
-    "paper", "pooled", "provenance", "render", "us_text", "where_measured",
+    "PURPLE", "SKY", "VERMILLION", "WIDTHS", "YELLOW", "Look", "balanced", "drawing", "evidence", "files_of",
+    "is_column", "new_figure", "paper", "pooled", "provenance", "render", "us_text", "where_measured",
 ]  # fmt: skip
 
 # Okabe and Ito's colours. Only the first four have a contrast of 3:1 on white, and may be lines.
@@ -39,6 +40,12 @@ LINES = (BLUE, VERMILLION, GREEN, PURPLE)
 
 #: Widths in inches: one column of a two-column page, and the whole text width.
 COLUMN, PAGE = 3.39, 7.0
+
+#: By the name that a user gives them.
+WIDTHS: Mapping[str, float] = {"column": COLUMN, "page": PAGE}
+
+#: Characters of the finding over a figure, per inch of its width.
+_TITLE = 13.2
 
 FORMATS = ("svg", "pdf", "png")
 
@@ -88,7 +95,8 @@ def drawing(
         def wrapper(spec: S, figure: Figure) -> None:
             with paper():
                 figure.clear()
-                figure.suptitle(title(spec), x=0.01, ha="left")
+                words = balanced(title(spec), int(_TITLE * figure.get_figwidth()))
+                figure.suptitle(words, x=0.01, ha="left")
                 draw(spec, figure)
 
         return wrapper
@@ -100,6 +108,18 @@ def new_figure(width: float = PAGE, height: float = 4.0) -> Figure:
     """Return an empty figure under the style; no pyplot, so nothing has to be closed."""
     with paper():
         return Figure(figsize=(width, height))
+
+
+def balanced(text: str, most: int) -> str:
+    """Break a text into as few lines as `most` characters a line allow, and those of like length."""
+    count = len(textwrap.wrap(text, most))
+    width = next(w for w in range(1, most + 1) if len(textwrap.wrap(text, w)) <= count)
+    return "\n".join(textwrap.wrap(text, width))
+
+
+def is_column(figure: Figure) -> bool:
+    """Whether a figure is as narrow as one column."""
+    return figure.get_figwidth() < (COLUMN + PAGE) / 2
 
 
 def provenance(

@@ -7,10 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from perfmodel.errors import MissingExtraError
 from perfmodel.figures.axes import key_below, tick_labels
-from perfmodel.figures.example_lock import EVIDENCE, HOLD, PAUSE, READ, THREADS, answer, example
+from perfmodel.figures.example_lock import (
+    EVIDENCE,
+    HOLD,
+    PAUSE,
+    READ,
+    THREADS,
+    Told,
+    answer,
+    example,
+    simulated,
+)
 from perfmodel.figures.kind import Inputs, Kind, Rows
 from perfmodel.figures.style import (
+    BLACK,
     BLUE,
     GREEN,
     PAGE,
@@ -107,12 +119,15 @@ class Spec:
     cases : tuple of Case
         For the table.
     source : mapping
+    checks : tuple of (int, tuple of Line)
+        As `panels`, by simulation at few shares; empty without numba.
     """
 
     panels: tuple[tuple[int, tuple[Line, ...]], ...]
     callers: tuple[Line, ...]
     cases: tuple[Case, ...]
     source: Mapping[str, Any]
+    checks: tuple[tuple[int, tuple[Line, ...]], ...] = ()
 
     def at_share(self, rule: str, callers: int, share: float = SHARE) -> float:
         """Return the ratio under a rule."""
@@ -123,8 +138,8 @@ class Spec:
 class _Ratios:
     """Waits without and with a downgrade, none of them asked for twice."""
 
-    def __init__(self, calls: int, tell: Callable[[], None]) -> None:
-        self._calls, self._tell = calls, tell
+    def __init__(self, ask: Callable[[Lock], Told], tell: Callable[[], None]) -> None:
+        self._ask, self._tell = ask, tell
         self._known: dict[tuple[Any, ...], tuple[float, float, str]] = {}
 
     def _wait(
@@ -132,7 +147,7 @@ class _Ratios:
     ) -> tuple[float, float, str]:
         key = (share, rule, *sorted(changes.items()))
         if key not in self._known:
-            told = answer(_lock(share, rule, **changes), calls=self._calls)
+            told = self._ask(_lock(share, rule, **changes))
             self._known[key] = (told.wait, told.half_width, told.solver)
             self._tell()
         return self._known[key]
@@ -165,7 +180,7 @@ def data_for(
         Numbers of callers; 1 and 4 among them.
     cases : tuple of (str, mapping)
     calls : int
-        Calls of each simulation, where the exact chain does not answer.
+        Calls of each simulation: where the exact chain does not answer, and beside it at few shares.
     progress : callable
         Told the share done, 0 to 1.
 
@@ -181,7 +196,8 @@ def data_for(
         done[0] += 1
         progress(min(done[0] / total, 1.0))
 
-    ratios = _Ratios(calls, tell)
+    ratios = _Ratios(lambda lock: answer(lock, calls=calls), tell)
+    checking = _Ratios(lambda lock: simulated(lock, calls=calls), lambda: None)
 
     def line(
         rule: str, at: tuple[Any, ...], ask: Callable[[Any], tuple[float, float, str]]
@@ -199,6 +215,14 @@ def data_for(
 
     panels = tuple((m, tuple(over_shares(rule, m) for rule in RULES)) for m in (1, 4))
     over = tuple(over_callers(rule) for rule in RULES)
+
+    def check(rule: str, callers: int) -> Line:
+        return line(rule, (SHARE,), lambda share: checking.ratio(share, rule, callers=callers))
+
+    try:
+        checks = tuple((m, tuple(check(rule, m) for rule in RULES)) for m in (1, 4))
+    except MissingExtraError:
+        checks = ()
     made = []
     for name, changes in cases:
         found = [ratios.ratio(SHARE, rule, **{"callers": 1, **changes}) for rule in RULES]
@@ -208,7 +232,7 @@ def data_for(
         provenance(None, evidence=EVIDENCE, scenario={
             "calls": calls, "fault_threads": THREADS, "hold_ns": HOLD, "law": "exponential",
             "pause_ns": PAUSE, "read_ns": READ,
-        }),
+        }), checks,
     )  # fmt: skip
 
 
@@ -238,6 +262,9 @@ def draw(spec: Spec, figure: Figure) -> None:
     grid = figure.subplots(1, len(spec.panels) + 1, sharey=True)
     for axes, (callers, lines) in zip(grid, spec.panels, strict=False):
         _draw_lines(axes, lines)
+        for check in dict(spec.checks).get(callers, ()):
+            axes.errorbar(check.at, check.ratio, yerr=check.half_width, color=BLACK, ls="none", marker="x",
+                          ms=6, zorder=5, label="simulated" if check.rule == "rwsem" else "")  # fmt: skip
         axes.set_title(f"{callers} caller{'s' if callers > 1 else ''}")
         axes.text(SHARE - 0.02, 0.98, f"{100 * SHARE:.0f} %", transform=axes.get_xaxis_transform(),
                   ha="right", va="top", fontsize=7)  # fmt: skip
@@ -254,8 +281,7 @@ def draw(spec: Spec, figure: Figure) -> None:
     for axes in grid:
         tick_labels(axes.yaxis, lambda v: f"{v:g}×", minor=True)
         axes.axhline(1, color="#8C8C8C", lw=0.7, ls="-", zorder=1)
-    key_below(figure, grid[0], 2, handlelength=3.6,
-                  columnspacing=2.0)  # fmt: skip
+    key_below(figure, grid[0], 3, handlelength=3.6, columnspacing=2.0)
 
 
 def _times(ratio: float) -> str:
@@ -297,6 +323,16 @@ def caption(spec: Spec) -> str:
         "By the exact Markov chain"
         + (f"; {' and '.join(guessed)} by simulation, bars: 95 %." if guessed else ".")
     )
+    if spec.checks:
+        known = dict(spec.panels)
+        off = max(
+            abs(check.ratio[0] / next(x for x in known[m] if x.rule == check.rule).near(SHARE) - 1)
+            for m, some in spec.checks for check in some
+        )  # fmt: skip
+        parts.append(
+            f"Crosses: simulation, 95 % bars, at most {100 * off:.2g} % off. The kernel has one of these"
+            " orders: the others cannot be measured."
+        )
     parts.append(f"Evidence: {EVIDENCE}.")
     return " ".join(parts)
 
@@ -320,7 +356,7 @@ def rows(spec: Spec) -> Rows:
     head = ("panel", "rule", "callers", "shared_share", "wait_ratio", "half_width_95", "solver")
     out: list[tuple[Any, ...]] = [
         ("over share", line.rule, m, s, ratio, width, who)
-        for m, lines in spec.panels for line in lines
+        for m, lines in (*spec.panels, *spec.checks) for line in lines
         for s, ratio, width, who in zip(line.at, line.ratio, line.half_width, line.solvers, strict=True)
     ]  # fmt: skip
     out += [

@@ -25,6 +25,7 @@ from perfmodel.figures.style import (
 )
 from perfmodel.results import LEVEL
 from perfmodel.validation import KINDS, Row, validate
+from perfmodel.validation.run import DRAWS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from perfmodel.machine import Machine
     from perfmodel.observations import ObservationTable
+    from perfmodel.validation import Validation
 
 __all__ = ["FIGURE", "Spec", "alt", "caption", "data_for", "draw", "rows", "title"]
 
@@ -85,7 +87,10 @@ class Spec:
         return sum(n * c for n, c in self.coverage.values()) / total if total else math.nan
 
 
-def data_for(machine: Machine, table: ObservationTable | None = None, *, draws: int = 60) -> Spec:
+def data_for(
+    machine: Machine, table: ObservationTable | None = None, *, draws: int = DRAWS,
+    found: Validation | None = None,
+) -> Spec:  # fmt: skip
     """Compute the figure.
 
     Parameters
@@ -95,9 +100,11 @@ def data_for(machine: Machine, table: ObservationTable | None = None, *, draws: 
         A run that the machine was not fitted to.
     draws : int
         Draws of the machine's constants behind the intervals.
+    found : Validation, optional
+        Of the machine and that run. Default: it is made here.
     """
-    why, found = "no measurements given that the fit has not seen", None
-    if table is not None and len(table):
+    why = "no measurements given that the fit has not seen"
+    if found is None and table is not None and len(table):
         try:
             found = validate(machine, table, draws=draws)
         except (InputError, CalibrationError) as error:
@@ -200,9 +207,9 @@ def caption(spec: Spec) -> str:
     s = (
         "Left and middle: time of the first write to a fresh VMA that begins while another thread"
         " calls; quantiles measured (markers) and predicted from the profile alone (bars: 90 % interval"
-        " of one such measurement, line: estimate). The law is an undisturbed fault, and for those"
-        " blocked the rest of the exclusive hold and a wake-up besides. Right: share of all measured"
-        " numbers within their interval; nominal is 90 %. "
+        " of one such measurement, line: estimate), of each size p50, p90, p99 from left to right."
+        " The law is an undisturbed fault, and for those blocked the rest of the exclusive hold and a wake-up"
+        " besides. Right: share of all measured numbers within their interval; nominal is 90 %. "
     )
     s += "; ".join(
         f"{kind} ({KINDS[kind]}): {100 * c:.0f} % of {n}" for kind, (n, c) in spec.coverage.items()
@@ -239,11 +246,11 @@ def rows(spec: Spec) -> Rows:
 
 def _build(inputs: Inputs) -> Spec:
     table = inputs.held_out if inputs.held_out is not None else inputs.table
-    return data_for(inputs.machine, table)
+    return data_for(inputs.machine, table, found=inputs.validation)
 
 
 FIGURE = Kind(
-    name="validation", size=(PAGE, 3.6),
+    name="validation", size=(PAGE, 3.2),
     question="Does a profile foretell a run that it was not fitted to?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows,
     lacks=lambda spec: spec.why, claims=("C3", "C5"),

@@ -201,7 +201,7 @@ def _lacks(spec: Spec) -> str:
 
 
 FIGURE = Kind(
-    name="waits_over_load", size=(PAGE, 3.1),
+    name="waits_over_load", size=(PAGE, 2.7), column=4.6,
     question="How long do faults wait, and does the queue's answer hang on the solver?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, lacks=_lacks,
     claims=("C3",),

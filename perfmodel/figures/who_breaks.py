@@ -222,7 +222,7 @@ def _build(_: Inputs) -> Spec:
 
 
 FIGURE = Kind(
-    name="who_breaks", size=(PAGE, 4.6),
+    name="who_breaks", size=(PAGE, 4.1),
     question="Is it unsafe, who breaks it, and up to which release?",
     build=_build, draw=draw, title=title, caption=caption, alt=alt, rows=rows, claims=("C6",),
 )  # fmt: skip

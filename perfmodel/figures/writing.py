@@ -16,7 +16,7 @@ import matplotlib as mpl
 from perfmodel import __version__
 from perfmodel.errors import InputError, MissingExtraError
 from perfmodel.figures.kind import Inputs, Kind, Rows
-from perfmodel.figures.style import FORMATS, files_of, new_figure, render
+from perfmodel.figures.style import FORMATS, WIDTHS, files_of, new_figure, render
 
 if TYPE_CHECKING:
     import os
@@ -94,27 +94,31 @@ def _one_line(text: str) -> str:
     return " ".join(text.split()).replace("[", "(").replace("]", ")")
 
 
-def _chosen(only: Sequence[str] | None, formats: Sequence[str]) -> tuple[Kind, ...]:
+def _chosen(only: Sequence[str] | None, formats: Sequence[str], width: str) -> tuple[Kind, ...]:
     from perfmodel.figures import EVERY
 
     for form in formats:
         if form not in FORMATS:
             raise InputError(f"there is no format {form!r}", field="formats",
                              expected="some of " + ", ".join(FORMATS))  # fmt: skip
+    if width not in WIDTHS:
+        raise InputError(f"there is no width {width!r}", field="width",
+                         expected="one of " + ", ".join(WIDTHS))  # fmt: skip
+    every = tuple(kind.at(width) for kind in EVERY)
     if only is None:
-        return EVERY
+        return every
     names = [k.name for k in EVERY]
     for name in only:
         if name not in names:
             raise InputError(f"there is no figure {name!r}", field="only",
                              expected="some of " + ", ".join(names))  # fmt: skip
-    return tuple(k for k in EVERY if k.name in only)
+    return tuple(k for k in every if k.name in only)
 
 
 def write_all(
     machine: Machine, table: ObservationTable | None = None, *, directory: str | os.PathLike[str],
     held_out: ObservationTable | None = None, formats: Sequence[str] = FORMATS,
-    only: Sequence[str] | None = None, progress: Callable[[str], None] = lambda _: None,
+    only: Sequence[str] | None = None, width: str = "page", progress: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:  # fmt: skip
     """Write figures with captions, data and a manifest.
 
@@ -133,6 +137,8 @@ def write_all(
     formats : sequence of {"svg", "pdf", "png"}
     only : sequence of str, optional
         Names of figures. Default: all.
+    width : {"page", "column"}
+        Of the figures; those that do not read in one column of a two-column page stay as wide as it.
     progress : callable
         Told in a few words what is being done.
 
@@ -145,9 +151,9 @@ def write_all(
     Raises
     ------
     InputError
-        If a name or format is unknown, or the folder cannot be written.
+        If a name, format or width is unknown, or the folder cannot be written.
     """
-    kinds = _chosen(only, formats)
+    kinds = _chosen(only, formats, width)
     files: dict[str, bytes] = {}
     entries: list[dict[str, Any]] = []
     for kind in kinds:

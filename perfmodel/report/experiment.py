@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from perfmodel.experiment.compare import Score, score
@@ -23,6 +24,9 @@ __all__ = [
 ]  # fmt: skip
 
 _CHANGED = tuple(cut for cut in CUTS if cut != "none")
+
+#: The name of all cuts together.
+_ANY = "any"
 
 #: Points shown of those whose sign was missed.
 _SHOWN = 12
@@ -87,8 +91,8 @@ def factor_text(value: float) -> str:
     return f"{100 * (value - 1):.0f} %" if value < 2 else f"a factor of {value:.1f}"
 
 
-def summary_table(found: Recorded) -> Table:
-    """Return how each quantity came out under each cut."""
+def summary_table(found: Recorded, *, by_cut: bool = True) -> Table:
+    """Return how each quantity came out, under each cut or under all of them together."""
     columns = [
         Column("effect on"), Column("cut"), Column("points", True), Column("beyond noise", True),
         Column("sign right", True), Column("off by (median)", True), Column("in interval", True),
@@ -96,16 +100,19 @@ def summary_table(found: Recorded) -> Table:
     ]  # fmt: skip
     rows: list[list[Cell]] = []
     for name, quantity in QUANTITIES.items():
-        for cut in _CHANGED:
+        for cuts in [(c,) for c in _CHANGED] if by_cut else [_CHANGED]:
             some = [
                 r for r in found.rows
-                if r.cut == cut and r.predicted.quantity == name and not overloaded(r, found)
+                if r.cut in cuts and r.predicted.quantity == name and not overloaded(r, found)
             ]  # fmt: skip
             if some:
-                rows.append([_title(quantity), cut, *_cells(score(some))])
+                rows.append([_title(quantity), cuts[0] if by_cut else "all", *_cells(score(some))])
     crowded = [r for r in found.rows if r.cut != "none" and overloaded(r, found)]
     if crowded:
         rows.append(["all, more threads than CPUs", "all", *_cells(score(crowded))])
+    if not by_cut:
+        columns.pop(1)
+        rows = [[row[0], *row[2:]] for row in rows]
     return Table(
         columns, rows,
         "Effect of each cut against none, paired within a boot. Beyond noise: further from no effect"
@@ -217,13 +224,16 @@ def _points(rows: Iterable[Row], caption: str) -> Table:
     return Table(columns, cells, f"{caption}; effects against no cut, dim within their own noise")
 
 
-def race_table(races: Sequence[RaceCount]) -> Table:
-    """Return what became of the races."""
+def race_table(races: Sequence[RaceCount], *, by_cut: bool = True) -> Table:
+    """Return what became of the races, under each cut or under none and any."""
+    if not by_cut:
+        races = [_together([r for r in races if (r.name, r.rule, r.cut != "none") == key], cut=key[2])
+                 for key in dict.fromkeys((r.name, r.rule, r.cut != "none") for r in races)]  # fmt: skip
     columns = [
         Column("race"), Column("cut"), Column("rules of 6.1"), Column("rounds", True),
         Column("met", True), Column("lost a store", True),
     ]  # fmt: skip
-    order = list(CUTS)
+    order = [*CUTS, _ANY]
     rows: list[list[Cell]] = [
         [r.name, r.cut, f"without {r.rule}" if r.rule else "all", str(r.rounds), str(r.met),
          Mark(str(r.reproduced), "bad" if r.reproduced else "plain")]
@@ -234,6 +244,12 @@ def race_table(races: Sequence[RaceCount]) -> Table:
         "Races tried on the cut kernel (emulated); met: rounds in which the second actor did its part"
         " within the call, the others could not have shown anything",
     )  # fmt: skip
+
+
+def _together(races: Sequence[RaceCount], *, cut: bool) -> RaceCount:
+    """Return the counts of one race under some cuts as one."""
+    sums = {n: sum(getattr(r, n) for r in races) for n in ("rounds", "met", "reproduced")}
+    return replace(races[0], cut=_ANY if cut else "none", **sums)
 
 
 def experiment_json(found: Recorded) -> dict[str, Any]:

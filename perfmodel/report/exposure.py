@@ -45,8 +45,8 @@ def exposure_blocks(
         reasons.setdefault(e.reason, []).append(e.policy.value)
     return [
         Heading(f"Stores lost if one did it anyway: {scenario_title(scenario)}", 3),
-        Text(f"With {forced:g} forced writes a second to pages of the call that somebody else refers"
-             f" to, and {stores:g} stores a second to each by a CPU that has it cached."),
+        Text(f"With {_rate(forced, 'forced write')} a second to pages of the call that somebody else refers"
+             f" to, and {_rate(stores, 'store')} a second to each by a CPU that has it cached."),
         Table(columns, rows, "Stale window: time for which a page is stale and the lock shared, mean"
               " over the pages; lost: calls that lose a store"),
         Bullets([f"{', '.join(names)}: {why}." for why, names in reasons.items()]),
@@ -54,17 +54,26 @@ def exposure_blocks(
     ]  # fmt: skip
 
 
+def _rate(rate: float, what: str) -> str:
+    number = f"{rate:,.0f}" if rate >= 1000 else f"{rate:g}"
+    return f"{number} {what}{'' if rate == 1 else 's'}"
+
+
 def _count(value: float) -> str:
+    """Write two digits that count; an exponent only where the number is small."""
     if not math.isfinite(value):
         return "unknown"
-    return "0" if value == 0 else f"{value:.2g}"
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:g}"
 
 
 def _range(one: Exposure) -> str:
     estimate, low, high = one.interval()
     if estimate == 0:
         return "0"
-    return "unknown" if math.isnan(estimate) else f"{estimate:.2g} [{low:.2g}, {high:.2g}]"
+    return (
+        "unknown" if math.isnan(estimate) else f"{_count(estimate)} [{_count(low)}, {_count(high)}]"
+    )
 
 
 def _first(one: Exposure) -> str:

@@ -57,7 +57,9 @@ td,th{overflow-wrap:normal}
 .perfmodel.perfmodel .good{color:#7bd07b}.perfmodel.perfmodel .bad{color:#ff8f8f}
 }
 body .perfmodel.perfmodel{font-size:16px}
-body .perfmodel.perfmodel table{font-size:14px}
+body .perfmodel.perfmodel table,body .perfmodel.perfmodel figcaption{font-size:14px}
+body .perfmodel.perfmodel figure img{width:100%}
+body .perfmodel.perfmodel figure.narrow img{width:min(100%,32em)}
 """
 
 
@@ -117,12 +119,13 @@ def _render(block: Block, source: Callable[[str], str]) -> str:
         case Code(text):
             return f"<pre{_SCROLLS}>{_safe(text)}</pre>"
         case Picture(path, caption, alt, detail):
+            narrow = ' class="narrow"' if block.narrow else ""
             more = (
                 f"<details><summary>All of it in words</summary><p>{_safe(detail)}</p></details>"
                 if detail else ""
             )  # fmt: skip
             return (
-                f'<figure><img src="{_safe(source(path))}" alt="{_safe(alt or caption)}">'
+                f'<figure{narrow}><img src="{_safe(source(path))}" alt="{_safe(alt or caption)}">'
                 f"<figcaption>{_safe(legend(block))}{more}</figcaption></figure>"
             )
 

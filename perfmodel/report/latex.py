@@ -35,7 +35,7 @@ __all__ = ["PACKAGES", "escape", "to_latex"]
 #: Packages of texlive-latex-base, texlive-latex-recommended and lmodern, with their options.
 PACKAGES = (
     ("fontenc", "T1"), ("inputenc", "utf8"), ("lmodern", ""), ("textcomp", ""),
-    ("geometry", "hmargin=20mm,top=17mm,bottom=21mm,footskip=10mm"), ("amsmath", ""), ("array", ""),
+    ("geometry", "hmargin=20mm,top=17mm,bottom=19mm,footskip=9mm"), ("amsmath", ""), ("array", ""),
     ("booktabs", ""), ("longtable", ""), ("graphicx", ""),
     ("caption", "font=small,labelfont=bf,singlelinecheck=false,tableposition=top,skip=5pt"),
     ("microtype", ""), ("hyperref", "hidelinks"),
@@ -45,6 +45,10 @@ PACKAGES = (
 _PREAMBLE = r"""\ifdefined\pdfinfoomitdate \pdfinfoomitdate=1 \pdftrailerid{} \pdfsuppressptexinfo=-1 \fi
 \setlength{\parindent}{0pt}\setlength{\parskip}{5pt plus 2pt}
 \setlength{\tabcolsep}{4pt}\renewcommand{\arraystretch}{0.95}\setlength{\LTleft}{0pt}
+\makeatletter
+\renewcommand{\section}{\@startsection{section}{1}{0pt}{-12pt plus -4pt}{4pt}{\large\bfseries}}
+\renewcommand{\subsection}{\@startsection{subsection}{2}{0pt}{-9pt plus -3pt}{3pt}{\normalsize\bfseries}}
+\makeatother
 \AtBeginDocument{\setlength{\LTcapwidth}{\textwidth}%
 \setlength{\abovedisplayskip}{3pt}\setlength{\belowdisplayskip}{3pt}}
 \setlength{\LTpre}{6pt}\setlength{\LTpost}{6pt}
@@ -205,7 +209,10 @@ def _bullets(items: Iterable[str]) -> str:
     if not lines:
         return ""
     tight = r"\small\setlength{\itemsep}{1pt}\setlength{\parskip}{0pt}\raggedright"
-    return "\n".join([rf"\begin{{itemize}}{tight}", *lines, r"\end{itemize}"])
+    # The list's own skips come on top of those of paragraphs.
+    return "\n".join(
+        [rf"\vspace{{-5pt}}\begin{{itemize}}{tight}", *lines, r"\end{itemize}\vspace{-5pt}"]
+    )
 
 
 def _code(text: str) -> str:
@@ -231,8 +238,7 @@ def _pictures(pictures: Sequence[tuple[Picture, str]]) -> str:
     if not pictures[0][0].narrow:
         inner = "\n".join(made[0])
     elif len(made) == 1:
-        picture, caption = made[0]
-        inner = f"{_beside('c', picture)}\\hfill\n{_beside('c', caption)}"
+        inner = "\\hfill\n".join(_beside("c", part) for part in made[0])
     else:
         inner = "\\hfill\n".join(_beside("t", f"{p}\n{c}") for p, c in made)
     return f"\\begin{{figure}}[htbp]\n{inner}\n\\end{{figure}}"

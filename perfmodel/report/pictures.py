@@ -46,6 +46,7 @@ def write_figures(
     held_out: ObservationTable | None = None,
     formats: tuple[str, ...] = FORMATS,
     only: Sequence[str] | None = None,
+    width: str = "page",
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
     """Write every figure that can be drawn from what is given.
@@ -62,6 +63,8 @@ def write_figures(
         Some of `FORMATS`.
     only : sequence of str, optional
         Names of figures; all of them without it.
+    width : {"page", "column"}
+        Of those that read in one column of a two-column page.
     progress : callable
         Told in a few words what is being done.
 
@@ -85,6 +88,7 @@ def write_figures(
             held_out=held_out,
             formats=formats,
             only=only,
+            width=width,
             progress=progress,
         )
     except ValueError as error:  # a NUL in the name

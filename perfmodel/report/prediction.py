@@ -193,7 +193,7 @@ def guarded_blocks(prediction: Prediction) -> list[Block]:
     share = share_text(prediction.scenario.faults.wp_share)
     return [
         Table(columns, rows,
-              "The downgrade and a guard that no kernel has, against doing nothing. guard costs: thread time a"
+              "The downgrade and a guard that no kernel has, against doing nothing. Guard costs: thread time a"
               " call beyond the hold; pays to wp: share of write-protect faults (here"
               f" {share}) up to which the gain is positive"),
     ]  # fmt: skip

@@ -17,7 +17,10 @@ PAGE, BETWEEN = 483.0, 8.0
 
 #: Points of a character at 8 point: narrow, wide, and all others, on the wide side.
 _NARROW, _WIDE = frozenset(" .,:;'!|()[]/ijltf"), frozenset("mwMW%@")
-_POINTS = {"narrow": 2.9, "wide": 7.2, "capital": 6.0, "other": 4.3}
+_POINTS = {"narrow": 2.9, "wide": 7.2, "capital": 6.0, "other": 4.2}
+
+#: By how much the head of a column, which is bold, is wider.
+_BOLD = 1.15
 
 
 def widths(table: Table) -> list[float | None]:
@@ -27,10 +30,10 @@ def widths(table: Table) -> list[float | None]:
     """
     room = PAGE - BETWEEN * (len(table.columns) - 1)
     cells = [[c.name, *(row[i] for row in table.rows)] for i, c in enumerate(table.columns)]
-    natural = [max(map(_line, column)) for column in cells]
+    natural = [max(_BOLD * _line(head), *map(_line, some)) for head, *some in cells]
     if sum(natural) <= room:
         return [None] * len(cells)
-    least = [max(map(_word, column)) for column in cells]
+    least = [max(_BOLD * _word(head), *map(_word, some)) for head, *some in cells]
     broken = [i for i, c in enumerate(table.columns) if not c.right and natural[i] > least[i]]
     rest = room - sum(w for i, w in enumerate(natural) if i not in broken)
     if not broken or rest < sum(least[i] for i in broken):

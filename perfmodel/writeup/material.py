@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from perfmodel.claims import ClaimTable
     from perfmodel.counterfactual import Comparison
     from perfmodel.counterfactual.document import Run
+    from perfmodel.experiment import Recorded
     from perfmodel.figures import Kind
     from perfmodel.machine import Machine
     from perfmodel.observations import ObservationTable
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from perfmodel.validation import Validation
 
 __all__ = ["Drawn", "Material", "recorded_runs"]
+
+#: What a figure draws of that which a section has asked for, too.
+_ASKED_OF = {"validation": ("validation",), "kernel_experiment": ("experiment",)}
 
 #: Characters of a caption in the document; the whole of it stands beside the figure.
 CAPTION = 420
@@ -175,6 +179,14 @@ class Material:
             return str(error)
 
     @cached_property
+    def experiment(self) -> Recorded:
+        """The recorded experiment with a kernel that downgrades."""
+        from perfmodel.experiment import recorded
+
+        self.progress("kernel experiment")
+        return recorded()
+
+    @cached_property
     def downgradable(self) -> tuple[Run, tuple[Comparison, ...]] | None:
         """The last recorded run of a lock that one can downgrade, with the predictions kept beside it."""
         from perfmodel.counterfactual import compare_run, kept, load, recorded
@@ -187,20 +199,32 @@ class Material:
         run = load(path)
         return run, compare_run(run, kept(path, run))
 
-    def figure(self, name: str) -> list[Picture]:
-        """Return a figure, drawn; nothing where it cannot be drawn, which `missing` then explains."""
-        from perfmodel.figures import Inputs, figure
+    def figure(self, name: str, width: str = "page") -> list[Picture]:
+        """Return a figure, drawn; nothing where it cannot be drawn, which `missing` then explains.
 
+        Parameters
+        ----------
+        name : str
+        width : {"page", "column"}
+            Of the figure, if it reads there.
+        """
+        from perfmodel.figures import Inputs, figure
+        from perfmodel.figures.style import COLUMN
+
+        kind = figure(name).at(width)
+        known = {n: getattr(self, n) for n in _ASKED_OF.get(name, ())}
         self.progress(f"figure {name}")
-        made = draw(figure(name), Inputs(self.machine, self.run, self.run))
+        made = draw(kind, Inputs(self.machine, self.run, self.run, **known))
         if isinstance(made, str):
             self.missing[name] = made
             return []
         self.drawn[name] = made
+        # The captions beside the files are Markdown.
+        words = made.caption.replace("`", "")
         return [
             Picture(
-                f"figures/{name}.svg", f"{made.title}. {shortened(made.caption)}", made.alt, made.caption,
-                ref("figure", name),
+                f"figures/{name}.svg", f"{made.title}. {shortened(words)}", made.alt, words,
+                ref("figure", name), narrow=kind.size[0] == COLUMN,
             )
         ]  # fmt: skip
 

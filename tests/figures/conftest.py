@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import perfmodel as pm
+from perfmodel.figures import Kind, new_figure
 from perfmodel.hold import ACTUAL_POLICY, hold
 from perfmodel.observations import ObservationTable
 from perfmodel.scenario import Call, Faults, Scenario
@@ -60,6 +62,23 @@ def document(machine: pm.Machine) -> dict:
         "schema": "perfmodel.bench/1", "status": "complete", "tool": {"perfmodel": "0"},
         "machine": STATE, "clock": {"name": "CLOCK_MONOTONIC"}, "records": records,
     }  # fmt: skip
+
+
+def outside(kind: Kind, spec: object) -> list[str]:
+    """Draw a figure, and return the texts that do not lie within it."""
+    figure = new_figure(*kind.size)
+    kind.draw(spec, figure)
+    figure.draw_without_rendering()
+    # Ticks beyond the axes are kept, with a place, and not drawn.
+    kept = {id(t) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
+            for t in (*axis.get_ticklabels(), *axis.get_ticklabels(minor=True))}  # fmt: skip
+    found = []
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and id(text) not in kept:
+            box, (right, top) = text.get_window_extent(), figure.bbox.max
+            if not (-1 < box.x0 <= box.x1 < right + 1 and -1 < box.y0 <= box.y1 < top + 1):
+                found.append(text.get_text())
+    return found
 
 
 @pytest.fixture(scope="session")

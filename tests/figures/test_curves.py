@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.text import Text
 
 import perfmodel as pm
 from perfmodel.figures import (
@@ -23,9 +24,11 @@ from perfmodel.figures import (
     where_the_time_goes,
 )
 from perfmodel.figures.curves import Spec, draw_panels
-from perfmodel.figures.style import us_text
+from perfmodel.figures.style import WIDTHS, us_text
 from perfmodel.presets import preset
 from perfmodel.scenario import Policy, Scenario
+
+from .conftest import document, outside
 
 #: Smaller than the write-up's: the same code in seconds.
 MADE = {
@@ -33,7 +36,7 @@ MADE = {
     eras: lambda m, _: eras.data_for(m, points=3, draws=5, checks=2),
     fault_latencies: lambda m, t: fault_latencies.data_for(m, t, points=31),
     gain_by_policy: lambda m, _: gain_by_policy.data_for(m, draws=4),
-    guard_price: lambda m, _: guard_price.data_for(m, points=3),
+    guard_price: lambda m, _: guard_price.data_for(m, points=3, draws=20),
     locked_op: lambda m, t: locked_op.data_for(m, t, passes=2000),
     shootdown: lambda m, t: shootdown.data_for(m, t, draws=20),
     waits_over_load: lambda m, _: waits_over_load.data_for(m, points=3, checks=3, calls=2000),
@@ -50,16 +53,7 @@ def specs(machine: pm.Machine, table: pm.ObservationTable) -> dict[Any, Any]:
 def test_drawn_described_and_tabled(module: Any, specs: dict[Any, Any]) -> None:
     kind, spec = module.FIGURE, specs[module]
     assert kind.lacks(spec) == ""
-    figure = new_figure(*kind.size)
-    kind.draw(spec, figure)
-    figure.draw_without_rendering()
-    kept = {id(t) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
-            for t in (*axis.get_ticklabels(), *axis.get_ticklabels(minor=True))}  # fmt: skip
-    for text in figure.findobj(Text):
-        if text.get_visible() and text.get_text().strip() and id(text) not in kept:
-            box = text.get_window_extent()
-            assert -1 < box.x0 <= box.x1 < figure.bbox.width + 1, text
-            assert -1 < box.y0 <= box.y1 < figure.bbox.height + 1, text
+    assert [outside(kind.at(width), spec) for width in WIDTHS] == [[]] * len(WIDTHS)
     head, rows = kind.rows(spec)
     assert rows
     assert {len(row) for row in rows} == {len(head)}
@@ -134,7 +128,40 @@ def test_what_a_guard_keeps_is_the_prediction(machine: pm.Machine, specs: dict[A
     told = pm.predict(asked, draws=1, solver="closed")
     mark = next(r for r in told.guarded if (r.policy, r.single) == (Policy.LAST_VMA, "mark"))
     kept = float(mark.net_gain[0]) / float(told[Policy.LAST_VMA].net_gain[0])
-    assert specs[guard_price].panels[0].of("mark").y[-1] == pytest.approx(kept, rel=1e-9)
+    line = specs[guard_price].panels[0].of("mark")
+    assert line.y[-1] == pytest.approx(kept, rel=1e-9)
+    assert line.low[-1] < kept < line.high[-1]
+
+
+def test_what_a_guard_keeps_is_simulated_too(specs: dict[Any, Any]) -> None:
+    for panel in specs[guard_price].panels:
+        for one in (s for s in panel.series if s.basis == "simulated"):
+            line = panel.of(one.label)
+            # Of the gain: the simulation's own error of the gain drops out of the share.
+            np.testing.assert_allclose(one.y[-1], line.y[-1], atol=0.03, rtol=0.02)
+    assert {"model", "simulated"} == specs[guard_price].bases
+
+
+def test_the_interrupts_measured_are_a_share_of_the_call(
+    machine: pm.Machine, tmp_path: Path
+) -> None:
+    made = document(machine)
+    beside = [r for r in made["records"] if (r["operation"], r["phase"]) == ("mprotect", "call")]
+    for record in beside:
+        # A call that nobody else's TLB slows: a quarter of the time.
+        alone = record | {n: record[n] / 4 for n in ("min", "max", "mean", "median")}
+        alone["samples"] = [v / 4 for v in record["samples"]]
+        made["records"].append(alone | {"conditions": record["conditions"] | {"spinners": 0}})
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(made))
+    times, shares = shootdown.data_for(machine, pm.read(path), draws=5).panels
+    measured = [s for s in shares.series if s.basis == "measured"]
+    assert [s.label for s in measured] == [s.label for s in shares.series if s.basis == "model"]
+    np.testing.assert_allclose([s.y[0] for s in measured], 0.75)
+    longest = max(r["median"] for r in beside)
+    assert times.of("a call beside one CPU less alone", "measured").y.max() == pytest.approx(
+        0.75 * longest
+    )
 
 
 def test_the_account_adds_up_to_the_time_lost(specs: dict[Any, Any]) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.text import Text
 
 from perfmodel.figures import (
     FAILURES,
@@ -16,10 +15,11 @@ from perfmodel.figures import (
     full_line,
     hold_law,
     near_saturation,
-    new_figure,
     several_callers,
     textbook_rule,
 )
+
+from .conftest import outside
 
 #: Smaller than the page's: the same code in seconds.
 MADE = {
@@ -47,18 +47,7 @@ def specs() -> dict[str, Any]:
 @pytest.mark.parametrize("kind", FAILURES, ids=[k.name for k in FAILURES])
 def test_drawn_described_and_tabled(kind: Any, specs: dict[str, Any]) -> None:
     spec = specs[kind.name]
-    figure = new_figure(*kind.size)
-    kind.draw(spec, figure)
-    figure.draw_without_rendering()
-    width, height = figure.bbox.width, figure.bbox.height
-    # Ticks beyond the axes are kept, with a place, and not drawn.
-    kept = {id(t) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)
-            for t in (*axis.get_ticklabels(), *axis.get_ticklabels(minor=True))}  # fmt: skip
-    for text in figure.findobj(Text):
-        if text.get_visible() and text.get_text().strip() and id(text) not in kept:
-            box = text.get_window_extent()
-            assert -1 < box.x0 <= box.x1 < width + 1, text
-            assert -1 < box.y0 <= box.y1 < height + 1, text
+    assert outside(kind, spec) == []
     head, rows = kind.rows(spec)
     assert rows
     assert {len(row) for row in rows} == {len(head)}
@@ -73,6 +62,11 @@ def test_the_textbook_promises_more_than_the_kernel_gives(specs: dict[str, Any])
     spec = specs["textbook_rule"]
     assert spec.at_share("reader_preference", 4) > 2 * spec.at_share("rwsem", 4)
     assert spec.at_share("rwsem", 4) > 1
+    for callers, lines in spec.checks:
+        for line in lines:
+            exact = spec.at_share(line.rule, callers)
+            assert line.solvers == ("simulation",)
+            assert line.ratio[0] == pytest.approx(exact, abs=2 * line.half_width[0])
 
 
 def test_exponential_holds_exaggerate(specs: dict[str, Any]) -> None:

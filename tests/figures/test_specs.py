@@ -17,6 +17,7 @@ from perfmodel.figures import (
     measured_against_predicted,
     natural_experiment,
     new_figure,
+    validation,
 )
 from perfmodel.figures.gain_grid import at_point, gain_at_rate
 from perfmodel.figures.style import us_text
@@ -212,9 +213,21 @@ def test_captions_contain_the_numbers(
     assert {len(r) for r in rows} == {len(head)}
 
 
+def test_a_validation_that_is_made_already_is_drawn(
+    machine: pm.Machine, table: pm.ObservationTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = validation.validate(machine, table, draws=10)
+    monkeypatch.delattr(validation, "validate")
+    spec = validation.FIGURE.build(Inputs(machine, table, validation=found))
+    assert spec.rows == found.rows
+    assert spec.covered == pytest.approx(found.coverage)
+
+
 @pytest.mark.parametrize("kind", FIGURES, ids=NAMES)
-def test_without_measurements_the_model_alone(kind, machine: pm.Machine) -> None:
-    spec = kind.build(Inputs(machine))
+def test_without_measurements_the_model_alone(
+    kind, machine: pm.Machine, map_spec: break_even_map.Spec
+) -> None:
+    spec = map_spec if kind.name == "break_even_map" else kind.build(Inputs(machine))
     figure = new_figure(*kind.size)
     kind.draw(spec, figure)
     texts = [t.get_text() for t in figure.findobj(Text)]
@@ -230,7 +243,10 @@ def test_without_measurements_the_model_alone(kind, machine: pm.Machine) -> None
 def test_unknown_constants_are_drawn_as_unknown(
     kind, blind: pm.Machine, table: pm.ObservationTable
 ) -> None:
-    spec = kind.build(Inputs(blind, table))
+    if kind.name == "break_even_map":
+        spec = break_even_map.data_for(blind, points=5, draws=5)
+    else:
+        spec = kind.build(Inputs(blind, table))
     figure = new_figure(*kind.size)
     kind.draw(spec, figure)
     figure.draw_without_rendering()

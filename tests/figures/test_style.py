@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from itertools import combinations
@@ -158,6 +159,9 @@ def test_the_same_bytes_in_two_processes(run_file: Path, tmp_path: Path) -> None
         home = tmp_path / f"home-{k}"
         home.mkdir()
         # Somebody's own settings, which must not reach a figure.
+        # The list of fonts takes longer to make than the figures.
+        for fonts in Path(mpl.get_cachedir()).glob("fontlist-*.json"):
+            shutil.copy(fonts, home)
         (home / "matplotlibrc").write_text(f"lines.linewidth: {1 + 8 * k}\naxes.grid: {bool(k)}\n")
         env = os.environ | {"PYTHONHASHSEED": str(k + 1), "TZ": zone, "MPLBACKEND": "svg",
                             "HOME": str(home), "MPLCONFIGDIR": str(home)}  # fmt: skip
@@ -198,7 +202,12 @@ def test_nothing_is_written_when_a_figure_fails(
 
 
 @pytest.mark.parametrize(
-    ("bad", "names"), [({"formats": ("gif",)}, "formats"), ({"only": ["pie"]}, "only")]
+    ("bad", "names"),
+    [
+        ({"formats": ("gif",)}, "formats"),
+        ({"only": ["pie"]}, "only"),
+        ({"width": "poster"}, "width"),
+    ],
 )
 def test_bad_names_are_refused(machine: pm.Machine, tmp_path: Path, bad: dict, names: str) -> None:
     with pytest.raises(InputError, match=names):
@@ -209,6 +218,28 @@ def test_a_folder_that_cannot_be_written_is_named(machine: pm.Machine, tmp_path:
     with pytest.raises(InputError, match="missing"):
         write_all(machine, directory=tmp_path / "missing" / "f", formats=("svg",),
                   only=["hold_phases"])  # fmt: skip
+
+
+def test_in_a_column_a_figure_is_as_wide_as_it(machine: pm.Machine, tmp_path: Path) -> None:
+    made = write_all(machine, directory=tmp_path, formats=("svg",), width="column",
+                     only=["cost_of_blocking", "who_breaks"])  # fmt: skip
+    wide = {
+        p.stem: float(re.search(r'<svg [^>]*width="([\d.]+)pt"', p.read_text())[1]) / 72
+        for p in made if p.suffix == ".svg"
+    }  # fmt: skip
+    # The second has panels that a column would make too small: it stays as it is.
+    assert wide == pytest.approx(
+        {"cost_of_blocking": style.COLUMN, "who_breaks": style.PAGE}, rel=1e-3
+    )
+
+
+def test_a_title_is_broken_into_lines_of_like_length() -> None:
+    text = "one two three four five six seven eight"
+    lines = style.balanced(text, 30).splitlines()
+    assert " ".join(lines) == text
+    assert len(lines) == 2
+    assert abs(len(lines[0]) - len(lines[1])) < 8
+    assert style.balanced(text, 80) == text
 
 
 def test_a_figure_may_be_made_alone(machine: pm.Machine) -> None:

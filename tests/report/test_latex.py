@@ -102,7 +102,7 @@ def test_labels_are_the_same_in_every_format() -> None:
     blocks = [*BLOCKS, picture]
     latex, markdown, page = to_latex("t", blocks), to_markdown(blocks), to_page("t", blocks)
     assert r"\caption*{\textbf{Figure 3.} What is seen.}" in latex
-    assert re.search(r"\\includegraphics\[width=[^]]*,keepaspectratio\]\{figures/a\.pdf\}", latex)
+    assert r"\includegraphics[width=\linewidth]{figures/a.pdf}" in latex
     assert "*Figure 3. What is seen.*" in markdown
     assert "Figure 3. What is seen." in page
     assert 'alt="for who cannot see"' in page
@@ -122,6 +122,25 @@ def test_a_formula_that_cannot_be_drawn_is_said() -> None:
 def test_a_path_that_latex_would_read_is_refused() -> None:
     with pytest.raises(ValueError, match="no path"):
         to_latex("t", [Picture("a%b.svg", "c")])
+
+
+def test_narrow_figures_stand_beside_each_other_or_their_caption() -> None:
+    narrow = [
+        Picture(f"{name}.svg", f"Of {name}.", label=f"Figure {name}", narrow=True) for name in "abc"
+    ]
+    floats = to_latex("t", [*narrow, Text("between"), narrow[0]]).split(r"\begin{figure}")[1:]
+    shown = [re.findall(r"\{(\w)\.pdf\}", one) for one in floats]
+    assert shown == [["a", "b"], ["c"], ["a"]]
+    for one in floats:
+        assert one.count(r"\begin{minipage}") == 2
+        assert all(f"Of {name}." in one for name in re.findall(r"\{(\w)\.pdf\}", one))
+
+
+def test_formulas_in_a_row_are_set_together_and_in_order() -> None:
+    some = [Formula(x, x, str(i)) for i, x in enumerate("abc")]
+    latex = to_latex("t", [*some[:2], Text("then"), some[2]])
+    assert latex.count(r"\begin{gather}") == 2
+    assert re.findall(r"(\w) \\tag\{(\d)\}", latex) == [("a", "0"), ("b", "1"), ("c", "2")]
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")

@@ -104,6 +104,23 @@ def test_a_figure_that_cannot_be_drawn_is_left_out_with_its_reason(
     assert made.missing == {"hold_phases": "nothing was measured"}
 
 
+def test_a_figure_draws_what_its_section_says(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = {}
+    monkeypatch.setattr(
+        material, "draw", lambda kind, inputs: drawn.update({kind.name: inputs}) or "-"
+    )
+    made = Material(machine)
+    found, read = object(), object()
+    made.__dict__.update(validation=found, experiment=read)
+    for name in ("validation", "kernel_experiment", "eras"):
+        made.figure(name)
+    assert drawn["validation"].validation is found
+    assert drawn["kernel_experiment"].experiment is read
+    assert (drawn["eras"].validation, drawn["eras"].experiment) == (None, None)
+
+
 def test_shipped_runs_that_were_fitted_to_are_no_check(machine: Machine) -> None:
     runs = recorded_runs(machine)
     fitted = {f.file.rpartition("/")[2] for f in machine.inputs}

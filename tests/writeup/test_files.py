@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -120,6 +121,18 @@ def test_latex_makes_the_same_pdf_twice(document: Document, tmp_path: Path) -> N
         made.append((tmp_path / name / "write-up.pdf").read_bytes())
     assert made[0] == made[1]
     assert made[0].startswith(b"%PDF")
+
+
+@LATEX
+def test_nothing_runs_out_of_the_page(document: Document, tmp_path: Path) -> None:
+    write(document, tmp_path / "out", pdf=False)
+    done = subprocess.run(
+        ["pdflatex", "-draftmode", "-interaction=nonstopmode", "write-up.tex"], cwd=tmp_path / "out",
+        capture_output=True, check=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    said = done.stdout.decode("latin-1").replace("\n", " ")
+    assert [w for w in re.findall(r"Overfull \\[hv]box \(([\d.]+)pt", said) if float(w) > 3] == []
+    assert "Float too large" not in said
 
 
 @LATEX

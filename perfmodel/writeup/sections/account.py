@@ -35,7 +35,10 @@ def formula(equation: Equation, *, label: bool = False) -> Formula:
 
 def blocks(material: Material) -> list[Block]:
     """Return the account, what is blocked, and the pieces of the hold."""
-    blocking, waits = (material.figure(n) for n in ("cost_of_blocking", "waits_over_load"))
+    blocking, waits = (
+        material.figure("cost_of_blocking", "column"),
+        material.figure("waits_over_load"),
+    )
     found: list[Block] = [
         Heading("The account of one call", 3),
         Text(
@@ -44,14 +47,14 @@ def blocks(material: Material) -> list[Block]:
             f" is one.{about(blocking, 'shows what it costs to be blocked, beside the hold that is waited for.')}"
         ),
     ]
-    found += [*(formula(e, label=True) for e in _ACCOUNT), *blocking]
+    found += [*blocking, *(formula(e, label=True) for e in _ACCOUNT)]
     found.append(Text(
         "What a call blocks follows from the window Y. The first two are for an open stream of faults"
         " (Poisson), the third for threads that fault, pause and fault again; a wait A that varies"
         " enters the third through its variance over its mean."
         f"{about(waits, 'shows how the waits grow as the lock fills.')}"
     ))  # fmt: skip
-    found += [*(formula(e, label=True) for e in _BLOCKED), *waits]
+    found += [*waits, *(formula(e, label=True) for e in _BLOCKED)]
     pieces: list[list[Cell]] = [[e.result.meaning, formula(e)] for e in _PIECES]
     found += [
         Table([Column("piece of mprotect's hold"), Column("time")], pieces,

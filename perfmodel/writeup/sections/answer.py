@@ -115,11 +115,15 @@ def _other(material: Material) -> list[str]:
     read_only, best = prediction[Policy.READ_ONLY], judged(prediction)
     if read_only.reason or not math.isfinite(read_only.net_gain[0]):
         return []
-    more = read_only.net_gain[0] >= best.net_gain[0]
+    (gain, low, high), (other, least, most) = read_only.interval(), best.interval()
+    if low <= most and least <= high:
+        beside = "no more than the intervals hold"
+    else:
+        beside = f"the {'first' if gain > other else 'second'} is the larger"
     return [
         f"Not to take the write lock at all, as userfaultfd write-protect, would save"
-        f" {gain_text(*read_only.interval())} where the best cut saves {gain_text(*best.interval())}"
-        f" ({prediction.scenario.call.pages} pages): the {'first' if more else 'second'} is the larger."
+        f" {gain_text(gain, low, high)} where the best cut saves {gain_text(other, least, most)}"
+        f" ({prediction.scenario.call.pages} pages): {beside}."
     ]
 
 

@@ -36,21 +36,25 @@ def blocks(material: Material) -> list[Block]:
 
 
 def _equations() -> list[list[Cell]]:
-    """Return each assumption of the shown equations once, with the equations' stated error."""
+    """Return the assumptions of the shown equations, those of one stated error together."""
     from perfmodel.writeup.sections.account import SHOWN
     from perfmodel.writeup.sections.turning import CLOSED
 
-    by: dict[str, list[str]] = {}
     errors: dict[str, dict[str, None]] = {}
     for equation in (*SHOWN, *CLOSED):
         for text in equation.assumptions:
-            by.setdefault(text, []).append(equation.result.meaning)
             errors.setdefault(text, {})[equation.stated_error] = None
+    by: dict[str, list[str]] = {}
+    for text, stated in errors.items():
+        by.setdefault("; ".join(stated), []).append(text)
     return [
-        ["equations", f"{text[0].upper()}{text[1:]} ({'; '.join(dict.fromkeys(uses))})",
-         f"assumed; where it holds: {'; '.join(errors[text])}"]
-        for text, uses in by.items()
-    ]  # fmt: skip
+        ["equations", _sentence("; ".join(texts)), f"assumed; where it holds: {stated}"]
+        for stated, texts in by.items()
+    ]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _constants(material: Material) -> list[list[Cell]]:
@@ -66,13 +70,21 @@ def _cases() -> list[list[Cell]]:
     from perfmodel.presets import PRESETS
 
     names = dict.fromkeys([*VERDICTS, *(name for name, _ in BREAK_EVENS)])
-    return [[f"case {n}", PRESETS[n].sentence, PRESETS[n].source] for n in names]
+    return [
+        [
+            f"case {n}",
+            PRESETS[n].sentence,
+            f"assumed, but for what {ref('source', f'preset {n}')} says",
+        ]
+        for n in names
+    ]
 
 
 def _predictions(material: Material) -> list[list[Cell]]:
-    """Return what the predictions themselves say that they rest on."""
-    told = dict.fromkeys(w for name in VERDICTS for w in material.prediction(name).warnings)
-    return [
-        ["prediction", f"{text[0].upper()}{text[1:]}", "said by the prediction itself"]
-        for text in told
-    ]
+    """Return what the predictions themselves say that they rest on, but for the constants above."""
+    above = {row[1].partition(":")[0] for row in _constants(material) if isinstance(row[1], str)}
+    told = dict.fromkeys(
+        w for name in VERDICTS for w in material.prediction(name).warnings
+        if not any(constant in w for constant in above)
+    )  # fmt: skip
+    return [["prediction", _sentence(text), "said by the prediction itself"] for text in told]

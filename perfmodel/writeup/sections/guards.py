@@ -21,14 +21,18 @@ def blocks(material: Material) -> list[Block]:
     """Return the guards, and a table for each case in which some cut needs one."""
     found: list[Block] = []
     names: dict[str, None] = {}
+    first = ""
     for name in VERDICTS:
         prediction = material.prediction(name)
         names.update(dict.fromkeys(r.guard for r in prediction.guarded))
         for block in guarded_blocks(prediction):
             if isinstance(block, Table):
-                title = scenario_title(prediction.scenario)
-                block = replace(block, caption=f"{title[0].upper()}{title[1:]}. {block.caption}",
-                                label=ref("table", f"guards {name}"))  # fmt: skip
+                label = ref("table", f"guards {name}")
+                # What the columns mean is said once.
+                meaning = f"Columns as in {first}." if first else block.caption
+                block = replace(block, label=label, caption=f"Case {name}: {scenario_title(prediction.scenario)}."
+                                f" {meaning}")  # fmt: skip
+                first = first or label
             found.append(block)
     if not found:
         return []

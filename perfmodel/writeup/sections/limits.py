@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["blocks"]
 
-#: Failures of the validation that are named; the command prints all.
+#: Failures of the validation, and reasons to leave data out, that are named; the command prints all.
 _SHOWN = 4
 
 
@@ -80,5 +80,6 @@ def _validation(material: Material) -> list[str]:
         )
     out = left_out_lines(found.left_out)
     if out:
-        lines.append(f"Of the run not predicted: {'; '.join(out)}.")
+        more = f"; and {len(out) - _SHOWN} reasons more" if len(out) > _SHOWN else ""
+        lines.append(f"Of the run not predicted: {'; '.join(out[:_SHOWN])}{more}.")
     return lines

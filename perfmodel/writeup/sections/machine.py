@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from perfmodel.figures.style import where_measured
 from perfmodel.report.blocks import (
     Block,
-    Bullets,
     Cell,
     Column,
     Formula,
@@ -28,14 +27,15 @@ __all__ = ["blocks"]
 def blocks(material: Material) -> list[Block]:
     """Return origin, fit and constants of the profile."""
     machine = material.machine
-    inputs = [f"{f.file} ({f.format}), sha256 {f.sha256[:12]}" for f in machine.inputs]
+    inputs = [f"{f.file} ({f.format})" for f in machine.inputs]
     state = machine.state.get("machine") or {}
-    where = [f"Measured on: {where_measured(state)}."] if state else []
+    where = f" on a {where_measured(state)}" if state else ""
+    about = machine.description or f"Profile {machine.name}"
     return [
         Heading("The machine and its constants", 2),
-        Text(machine.description or f"Profile {machine.name}."),
-        Bullets(
-            [f"Evidence: {machine.evidence}. Fitted to: {'; '.join(inputs) or 'no file'}.", *where]
+        Text(
+            f"{about.rstrip('.')}. Evidence: {machine.evidence}{where}."
+            f" Fitted to: {'; '.join(inputs) or 'no file'}."
         ),
         Text(
             "Single calls, faults beside a caller, wake-ups and line transfers are timed in user space, and the"

@@ -25,5 +25,5 @@ def blocks(material: Material) -> list[Block]:
             " claims, and an earlier patch a rule of its own (2006). In other words:"
         ),
         Bullets([f"{c.name}: {c.claim}" for c in material.claims.claims]),
-        Text("None of them came with a measurement. The sections below evaluate each of them."),
+        Text("None of them came with a measurement."),
     ]

@@ -34,7 +34,7 @@ def blocks(material: Material) -> list[Block]:
     columns = [Column("case"), Column("over"), Column("range tried", True),
                Column("gains", wrap=True), Column("safe as it stands")]  # fmt: skip
     rows: list[list[Cell]] = [
-        [name, label(a.declared), f"{number_text(a.grid[0], 4)} to {number_text(a.grid[-1], 4)}", _gains(a),
+        [name, label(a.declared), f"{a.grid[0]:,.7g} to {a.grid[-1]:,.7g}", _gains(a),
          Mark("yes", "good") if a.safe else Mark("no", "bad")]
         for name, a in answers
     ]  # fmt: skip
