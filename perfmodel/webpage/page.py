@@ -13,6 +13,7 @@ from perfmodel import __version__
 from perfmodel.machine import Machine
 from perfmodel.prediction import DRAWS
 from perfmodel.webpage.content import content
+from perfmodel.webpage.prepared import prepared
 from perfmodel.webpage.translate import model_script
 from perfmodel.webpage.translate.formulas import domains
 from perfmodel.webpage.translate.loops import loops
@@ -23,7 +24,7 @@ __all__ = ["model_part", "page_html"]
 _RUNTIME = ("arrays.js", "numpy.js", "python.js", "builtins.js", "special.js")
 _OUTSIDE = ("outside.js",)
 _ASKING = ("asking.js",)
-_VIEW = ("state.js", "charts.js", "view.js", "app.js")
+_VIEW = ("state.js", "charts.js", "view.js", "controls.js", "elsewhere.js", "app.js")
 
 
 def _static(name: str) -> str:
@@ -56,7 +57,7 @@ def _inline(script: str) -> str:
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
-def page_html(machines: Sequence[Machine], *, draws: int = DRAWS) -> str:
+def page_html(machines: Sequence[Machine], *, draws: int = DRAWS, simulate: bool = True) -> str:
     """Return the page.
 
     The same input gives the same bytes: there is no date in it, and no order by chance.
@@ -67,6 +68,9 @@ def page_html(machines: Sequence[Machine], *, draws: int = DRAWS) -> str:
         Calibrated machines to choose from; the page begins with the first.
     draws : int
         Draws of each machine's constants that the intervals are over.
+    simulate : bool
+        Whether presets that the closed forms leave to other solvers are answered by those, here and
+        now: seconds a machine.
 
     Raises
     ------
@@ -75,7 +79,9 @@ def page_html(machines: Sequence[Machine], *, draws: int = DRAWS) -> str:
     TranslationError
         If the model uses something that has no translation to JavaScript.
     """
-    data = json.dumps(content(machines, draws=draws), allow_nan=False, separators=(",", ":"))
+    carried = content(machines, draws=draws)
+    carried["prepared"] = prepared(machines, draws) if simulate else []
+    data = json.dumps(carried, allow_nan=False, separators=(",", ":"))
     view = "\n".join(_static(name).replace('"use strict";', "", 1) for name in _VIEW)
     parts = {
         "VERSION": html.escape(__version__),

@@ -126,7 +126,6 @@ function whole(scenario, parts, sizes) {
 async function drawsJob({ scenario: given, json }, post, stale, pause) {
   const scenario = scenarioOf(given), machine = scenario.machine, count = machine.drawn;
   const parts = [], sizes = [];
-  let told = -Infinity;
   for (let from = 1; from < count; from += CHUNK) {
     await pause();
     if (stale()) return;
@@ -134,13 +133,12 @@ async function drawsJob({ scenario: given, json }, post, stale, pause) {
     // The quantiles of the wait are the central draw's: once is enough.
     parts.push(predicted(some, { draws: 1 + to - from, levels: parts.length ? [] : undefined }));
     sizes.push(1 + to - from);
-    const last = to === count;
-    if (last || performance.now() - told > 200) {
-      const now = whole(scenario, parts, sizes);
-      post({ view: viewOf(now, to), done: last, json: last && json ? plain(now.to_dict()) : null });
-      told = performance.now();
-    }
+    post({ draws: to, done: false });
   }
+  await pause();
+  if (stale()) return;
+  const now = whole(scenario, parts, sizes);
+  post({ view: viewOf(now, count), draws: count, done: true, json: json ? plain(now.to_dict()) : null });
 }
 
 // ---------------------------------------------------------------------------------------- the sweep
@@ -207,27 +205,41 @@ async function sweepJob({ scenario: given, control, values }, post, stale, pause
 
 // ---------------------------------------------------------------------------------------- in a worker
 
-// A job to stop is one with nothing in it: whatever is worked on ends as soon as it comes.
-const JOBS = { stop: async () => {}, ahead: aheadJob, draws: drawsJob, sweep: sweepJob };
+// Jobs by kind, the most urgent first: what a slider may ask next is asked for by a hand on it.
+const JOBS = { ahead: aheadJob, draws: drawsJob, sweep: sweepJob }, URGENCY = Object.keys(JOBS);
 
-// Work on the newest question alone; an older one ends as soon as a newer comes.
+// Work on the newest job of each kind; an older one ends as soon as a newer comes. A more urgent one is
+// done in the pauses of another. A job to stop ends those that an old question has.
 function serve(post) {
-  let newest = null, running = false;
-  const pause = () => new Promise((resume) => { setTimeout(resume, 0); });
+  const newest = {}, waiting = new Set();
+  let running = false;
+  const next = (most) => URGENCY.slice(0, most).find((kind) => waiting.has(kind));
+  const work = async (kind) => {
+    waiting.delete(kind);
+    const now = newest[kind], tell = (answer) => post({ ...answer, type: kind, id: now.id });
+    const pause = async () => {
+      await new Promise((resume) => { setTimeout(resume, 0); });
+      for (let urgent; (urgent = next(URGENCY.indexOf(kind)));) await work(urgent);
+    };
+    try {
+      await JOBS[kind](now, tell, () => newest[kind] !== now, pause);
+    } catch (error) {
+      tell({ error: String(error.message || error), done: true });
+    }
+  };
   return async (job) => {
-    newest = job;
+    if (job.type === "stop") {
+      for (const kind of ["draws", "sweep"]) {
+        waiting.delete(kind);
+        newest[kind] = null;
+      }
+    } else {
+      newest[job.type] = job;
+      waiting.add(job.type);
+    }
     if (running) return;
     running = true;
-    while (newest) {
-      const now = newest;
-      newest = null;
-      const tell = (answer) => post({ ...answer, type: now.type, id: now.id });
-      try {
-        await JOBS[now.type](now, tell, () => newest !== null, pause);
-      } catch (error) {
-        tell({ error: String(error.message || error), done: true });
-      }
-    }
+    for (let kind; (kind = next(URGENCY.length));) await work(kind);
     running = false;
   };
 }

@@ -11,6 +11,12 @@ function draw(parent, name, attributes = {}, text = "") {
   return node;
 }
 
+// Write an attribute where it differs, pixels to a tenth: what stays is neither styled nor painted again.
+function put(node, name, value) {
+  const text = String(typeof value === "number" ? Math.round(10 * value) / 10 : value);
+  if (node.getAttribute(name) !== text) node.setAttribute(name, text);
+}
+
 function niceStep(span, count) {
   const rough = span / count, power = 10 ** Math.floor(Math.log10(rough)), size = rough / power;
   return (size > 5 ? 10 : size > 2 ? 5 : size > 1 ? 2 : 1) * power;
@@ -46,11 +52,11 @@ class Timeline {
     const scale = (width - left - right) / most, step = niceStep(most, width > 600 ? 5 : 2);
     this.ticks.forEach(({ line, text }, k) => {
       const shown = k * step <= most * 1.0001, x = left + k * step * scale;
-      for (const node of [line, text]) node.setAttribute("visibility", shown ? "visible" : "hidden");
+      for (const node of [line, text]) put(node, "visibility", shown ? "visible" : "hidden");
       if (!shown) return;
-      line.setAttribute("x1", x);
-      line.setAttribute("x2", x);
-      text.setAttribute("x", x);
+      put(line, "x1", x);
+      put(line, "x2", x);
+      put(text, "x", x);
       say(text, timeText(k * step, 2));
     });
     rows.forEach((r, i) => {
@@ -59,16 +65,16 @@ class Timeline {
       r.phases.forEach((phase, k) => {
         const w = Math.max(0, phase.ns * scale), { bar, back, word, seam } = row.pieces[k];
         const named = w > 7 * phase.name.length + 8;
-        bar.setAttribute("x", x);
-        bar.setAttribute("width", w);
-        word.setAttribute("visibility", named ? "visible" : "hidden");
-        if (named) word.setAttribute("x", x + 5);
+        put(bar, "x", x);
+        put(bar, "width", w);
+        put(word, "visibility", named ? "visible" : "hidden");
+        if (named) put(word, "x", x + 5);
         if (back) {
-          back.setAttribute("visibility", named ? "visible" : "hidden");
-          if (named) back.setAttribute("x", x + 3);
+          put(back, "visibility", named ? "visible" : "hidden");
+          if (named) put(back, "x", x + 3);
         }
-        seam.setAttribute("visibility", w > 0 && x > left ? "visible" : "hidden");
-        seam.setAttribute("transform", `translate(${x},0)`);
+        put(seam, "visibility", w > 0 && x > left ? "visible" : "hidden");
+        put(seam, "transform", `translate(${x.toFixed(1)},0)`);
         x += w;
       });
       say(row.sum, right > 100 ? `excl. ${r.exclusive}, shared ${r.shared}` : r.exclusive);
@@ -151,12 +157,12 @@ class GainChart {
   mark(value) {
     if (!this.answer || !this.marker) return;
     const inside = Number.isFinite(value) && value >= this.answer.values[0] && value <= this.answer.values[this.answer.values.length - 1];
-    this.marker.setAttribute("visibility", inside ? "visible" : "hidden");
+    put(this.marker, "visibility", inside ? "visible" : "hidden");
     if (!inside) return;
     const x = this.place(value), late = x > this.right - 90, text = this.marker.lastChild;
-    this.marker.setAttribute("transform", `translate(${x},0)`);
-    text.setAttribute("x", late ? -4 : 4);
-    text.setAttribute("text-anchor", late ? "end" : "start");
+    put(this.marker, "transform", `translate(${x.toFixed(1)},0)`);
+    put(text, "x", late ? -4 : 4);
+    put(text, "text-anchor", late ? "end" : "start");
   }
 
   show(answer, current, unchecked) {

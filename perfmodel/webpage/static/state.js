@@ -93,10 +93,13 @@ function addressOf(state) {
   return `#${words.toString().replaceAll("%3E", ">").replaceAll("%2C", ",")}`;
 }
 
+// Words of the served explorer's links that say nothing of the scenario: its views and pins are not here.
+const OF_THE_EXPLORER = ["view", "across", "cut", "pin"];
+
 // The state that an address tells; problems are sentences about words that were left out.
 function stateFromAddress(address) {
   const state = freshState(), problems = [];
-  const words = new URLSearchParams(address.replace(/^#/, ""));
+  const words = new URLSearchParams(address.replace(/^[^?#]*[?#]/, ""));
   const known = (name, value, list) => {
     if (list.includes(value)) state[name] = value;
     else problems.push(`${name}: there is no ${JSON.stringify(value)} in this page. Expected one of ${list.join(", ")}.`);
@@ -124,7 +127,7 @@ function stateFromAddress(address) {
       } else {
         problems.push(`${name}: ${JSON.stringify(text)} is not a number. Expected ${CONTROLS.get(name).expected}.`);
       }
-    } else {
+    } else if (!OF_THE_EXPLORER.includes(name)) {
       problems.push(`the address holds ${JSON.stringify(name)}, which is no parameter of a scenario.`);
     }
   }

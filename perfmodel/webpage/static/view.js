@@ -16,10 +16,21 @@ function make(name, { text, ...attributes } = {}, children = []) {
 
 const micro = (text) => text.replace(/(\d) us\b/g, "$1 µs");
 
-// Change a node's text only where it differs: what stays is not painted again.
+// Change a node's text only where it differs: what stays is not painted again. The text's own node is
+// kept: a new one would have to be styled and put into the tree of boxes.
 function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const only = node.firstChild;
+  if (only && only.nodeType === Node.TEXT_NODE && !only.nextSibling) {
+    if (only.data !== text) only.data = text;
+  } else if (node.textContent !== text) node.textContent = text;
 }
+
+// What is on the screen: the rest of a move's answer can wait until the moves pause.
+const SEEN = new Set(["policies", "timeline", "gain"].map($id));
+const sight = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) SEEN[isIntersecting ? "add" : "delete"](target);
+});
+SEEN.forEach((box) => sight.observe(box));
 
 // ---------------------------------------------------------------------------------------- blocks
 
@@ -51,7 +62,7 @@ function showTable(box, block, pending, hidden = false) {
       const node = rows[r].children[i];
       const waits = pending && (i === sure) && cell.text !== "";
       const kept = !hidden || OF_THE_HOLD.includes(block.columns[i].name) || cell.text === "n/a" || cell.text === "";
-      say(node, !kept ? "not here" : waits ? "…" : micro(cell.text));
+      say(node, !kept ? "–" : waits ? "…" : micro(cell.text));
       const tone = kept ? cell.tone : "dim";
       const name = [block.columns[i].right ? "right" : "", tone === "plain" ? "" : tone,
         i === gain && unsafe && kept ? "gain" : "", cell.text.length > 60 ? "wide" : ""].filter(Boolean).join(" ");
@@ -82,41 +93,51 @@ function showBlocks(box, blocks) {
 
 const gainOf = (view, name) => view.results.find((r) => r.name === name);
 
-// The headline: what the page cannot answer, then safety, then whether it pays.
-function showVerdict(box, view, { pending, command }) {
+// Paragraphs of the verdict: a class, and pieces of text with the element that each stands in.
+function verdictParts(view, { pending, command }) {
   const headline = view.blocks.find((b) => b.kind === "Text"), verdict = view.verdict;
-  const best = gainOf(view, verdict.policy), parts = [];
-  const outside = view.outside.length > 0;
-  const tone = outside ? "bad" : headline.tone === "good" || headline.tone === "bad" ? headline.tone : "";
+  const best = gainOf(view, verdict.policy);
+  if (view.outside.length > 0) {
+    return [
+      ["headline", ["span", "NOT IN THIS PAGE"]],
+      ["", ["span", `The closed form's error is not known here: it was checked only where ${view.outside.join("; and where ")}.`]],
+      ["", ["span", "Ask the other solvers: "], ["code", command]],
+      ["", ["span", verdict.answer === "unsafe" || !best ? `${verdict.policy} is unsafe as it stands, whatever it would gain.`
+        : "What is safe and what is held stands below; it does not depend on the queue."]],
+    ];
+  }
+  const parts = [["headline", ["span", micro(headline.text) + (pending ? " (estimate)" : "")]]];
+  if (best && Number.isFinite(best.gain.estimate) && verdict.policy !== "none") {
+    const what = best.safe ? "net gain of one call" : "hypothetical net gain of one call, were it safe";
+    parts.push(["key-numbers", ["b", `${verdict.policy}: `],
+      ["span", `${what} ${micro(best.gain.text)}${pending ? "" : " (90 %)"}, P(pays) ${pending ? "…" : best.sure}. Best safe policy: `],
+      ["b", verdict.best_safe_policy === "none" ? "no downgrade" : verdict.best_safe_policy], ["span", "."]]);
+  }
+  if (pending) parts.push(["", ["span", "The sentences to quote follow when the interval is there."]]);
+  else parts.push(...micro(verdict.sentence).split(/(?<=\.) (?=[A-Z])/).map((text) => ["", ["span", text]]));
+  return parts;
+}
+
+// A command whose options are not broken at their hyphens.
+const commandPieces = (command) => command.split(/ (?=--)/).flatMap((option, i) => [...(i ? [" "] : []), make("span", { class: "option", text: option })]);
+
+// The headline: what the page cannot answer, then safety, then whether it pays.
+function showVerdict(box, view, given) {
+  const parts = verdictParts(view, given), headline = view.blocks.find((b) => b.kind === "Text");
+  const tone = view.outside.length ? "bad" : headline.tone === "good" || headline.tone === "bad" ? headline.tone : "";
   if (box.className !== tone) box.className = tone;
-  if (outside) {
-    parts.push(make("p", { class: "headline", text: "NOT IN THIS PAGE" }));
-    parts.push(make("p", { text: `The closed form's error is not known here: it was checked only where ${view.outside.join("; and where ")}.` }));
-    parts.push(make("p", {}, ["Ask the other solvers: ", make("code", { text: command })]));
-    parts.push(make("p", { text: verdict.answer === "unsafe" || !best ? `${verdict.policy} is unsafe as it stands, whatever it would gain.`
-      : "What is safe and what is held stands below; it does not depend on the queue." }));
+  const shape = JSON.stringify(parts.map(([name, ...pieces]) => [name, pieces.map(([kind, text]) => (kind === "code" ? text : kind))]));
+  // What stands below does not jump while a slider moves: an estimate leaves the sentences' room.
+  if (!given.pending) box.style.minHeight = "";
+  if (box.dataset.shape !== shape) {
+    box.dataset.shape = shape;
+    box.replaceChildren(...parts.map(([name, ...pieces]) => make("p", { class: name || null }, pieces.map(([kind, text]) => (
+      kind === "code" ? make(kind, {}, commandPieces(text)) : make(kind, { text }))))));
   } else {
-    parts.push(make("p", { class: "headline", text: micro(headline.text) + (pending ? " (estimate)" : "") }));
-    if (best && Number.isFinite(best.gain.estimate) && verdict.policy !== "none") {
-      const sure = pending ? "…" : best.sure;
-      const what = best.safe ? "net gain of one call" : "hypothetical net gain of one call, were it safe";
-      parts.push(make("p", { class: "key-numbers" }, [
-        make("b", { text: `${verdict.policy}: ` }), `${what} ${micro(best.gain.text)}${pending ? "" : " (90 %)"}, P(pays) ${sure}. `,
-        `Best safe policy: `, make("b", { text: verdict.best_safe_policy === "none" ? "no downgrade" : verdict.best_safe_policy }), ".",
-      ]));
-    }
-    if (pending) parts.push(make("p", { text: "The sentences to quote follow when the interval is there." }));
-    else parts.push(...micro(verdict.sentence).split(/(?<=\.) (?=[A-Z])/).map((text) => make("p", { text })));
+    // The same text again would be read out again: only what differs is written.
+    parts.forEach(([, ...pieces], i) => pieces.forEach(([kind, text], k) => { if (kind !== "code") say(box.children[i].children[k], text); }));
   }
-  // The same text again would be read out again.
-  const key = parts.map((p) => p.textContent).join("\n");
-  if (box.dataset.key !== key) {
-    box.dataset.key = key;
-    // What stands below does not jump while a slider moves: an estimate leaves the sentences' room.
-    if (!pending) box.style.minHeight = "";
-    box.replaceChildren(...parts);
-    if (!pending) box.style.minHeight = `${box.offsetHeight}px`;
-  }
+  if (!given.pending) box.style.minHeight = `${box.offsetHeight}px`;
 }
 
 function quoteOf(view, link, command) {
@@ -132,9 +153,12 @@ const tableOf = (view) => view.blocks.findIndex((b) => b.kind === "Table");
 // What a move changes before the eyes of whoever moves.
 function showAtOnce(view, given) {
   showVerdict($id("verdict"), view, given);
-  showTable($id("policies"), view.blocks[tableOf(view)], given.pending, view.outside.length > 0 && !given.unchecked);
-  TIMELINE.show(view.results);
+  if (SEEN.has($id("policies"))) showPolicies(view, given);
+  if (SEEN.has($id("timeline"))) TIMELINE.show(view.results);
 }
+
+const showPolicies = (view, given) => showTable($id("policies"), view.blocks[tableOf(view)], given.pending,
+  view.outside.length > 0 && !given.unchecked);
 
 // What can wait until the moves pause. Everything before the first table is the verdict's; what
 // follows it stands behind the answer.
@@ -143,6 +167,8 @@ function showRest(view, given) {
   showBlocks($id("about"), view.blocks.slice(0, table).filter((b) => b.kind === "Heading" || b.kind === "Bullets"));
   for (const name of ["policies", "gain", "behind"]) $id(name).classList.toggle("unchecked", view.outside.length > 0 && given.unchecked);
   $id("unchecked").hidden = view.outside.length === 0;
+  showPolicies(view, given);
+  TIMELINE.show(view.results);
   TIMELINE.describe();
   showBlocks($id("behind"), [...after.filter((b) => !hidden || b.kind !== "Table"), ...(view.notes.length ? [{ kind: "Bullets", items: view.notes }] : [])]);
 }
