@@ -256,6 +256,14 @@ def _ranked(ranking: list[PolicyResult]) -> str:
     ) + "."  # fmt: skip
 
 
+def _percent(share: float) -> str:
+    """Write a share in per cent, two digits; one that nobody could see as that."""
+    size = 100 * abs(share)
+    if 0 < size < 0.01:
+        return "less than 0.01 %"
+    return f"{100 * share:.0f} %" if size >= 10 else f"{100 * share:.2g} %"
+
+
 def _sentence(
     scenario: Scenario, best: PolicyResult, answer: str, if_safe: str, best_safe: str,
     share: float, runs: float,
@@ -268,7 +276,7 @@ def _sentence(
         what += f", {call.transition}"
     gain = (
         f"{time_text(estimate)} of thread time a call (90 % interval {time_text(low)} to"
-        f" {time_text(high)}), {100 * share:.2g} % of the process's"
+        f" {time_text(high)}), {_percent(share)} of the process's"
     )
     verb = {
         "pays": "pays",
@@ -277,7 +285,8 @@ def _sentence(
         "unknown": "cannot be predicted",
     }[if_safe]
     would = {"pays": "pay", "costs": "cost", "lost in the noise": "be lost in the noise"}
-    if math.isfinite(best.realised) and best.realised < 1:
+    # A simulation's noise may put the share outside: it says nothing then.
+    if 0 <= best.realised < 1:
         threads = (scenario.faults.threads or 0) + (scenario.writers.threads or 0)
         gain += (
             f" (of the throughput that this would be with a CPU for each of the {threads} threads,"

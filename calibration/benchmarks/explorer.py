@@ -90,7 +90,7 @@ def pressed(page: Any, watched: str, handle: Any, moves: int) -> None:
     handle.focus()
     page.wait_for_timeout(1000)
     for what, pause, count in (("held", HELD, moves), ("tried", TRIED, moves // 2)):
-        count -= count % (2 * TURN)
+        count = max(2 * TURN, count - count % (2 * TURN))
         page.evaluate("() => { window.told.length = 0; }")
         for i in range(count):
             before = page.evaluate("() => window.told.length")

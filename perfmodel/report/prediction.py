@@ -52,7 +52,8 @@ def scenario_lines(scenario: Scenario) -> list[str]:
     """Return everything else the question holds, one line a part."""
     call, faults, writers = scenario.call, scenario.faults, scenario.writers
     shape = [f"{share_text(float(call.populated or 0))} populated"]
-    shape += [f"{n} {what}" for n, what in ((call.splits, "splits"), (call.merges, "merges")) if n]
+    shape += [f"{n} {what}{'' if n == 1 else 's'}"
+              for n, what in ((call.splits, "split"), (call.merges, "merge")) if n]  # fmt: skip
     if call.huge:
         shape.append("mapped by 2 MiB entries")
     shape.append(f"{scenario.remote_cpus:.3g} remote CPUs to flush")
