@@ -2,8 +2,9 @@
 
 mprotect RW->R of one VMA on 5.11, five policies, an open stream of faults, one caller, one draw, three
 quantiles, verdict: the arithmetic of :mod:`perfmodel.sweeping.compiled` with every formula typed in. It
-is here only to be compared with, and the comparison demands equal numbers. Special functions are shared:
-they are the same work for both.
+is here only to be compared with, and the comparison demands equal numbers. Special functions are shared,
+the quantile of the blocked time among them: they are the same work for both. With one VMA a cut in every
+VMA is the one in the last: that is computed once here as there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from perfmodel.sweeping.compiled_functions import ein, ein2, gamma_tail, line, phi
+from perfmodel.sweeping.compiled_functions import ein, ein2, line, phis
+from perfmodel.sweeping.compiled_quantile import blocked_quantile
 
 __all__ = ["COSTS", "by_hand"]
 
@@ -24,30 +26,6 @@ COSTS = (
     "warm_pages", "flush_page", "flush_full", "flush_ceiling", "shootdown", "shootdown_more",
     "fault_hold", "wake_latency", "wake_serial", "wake_kick", "line_transfer", "fault_minor",
 )  # fmt: skip
-
-
-@numba.njit(error_model="numpy")
-def _quantile(level: float, x: float, a: float, theta: float, alone: bool) -> float:
-    """Quantile of the time that a blocked fault waits for the lock."""
-    left = (1.0 - level) * (x + a)
-    if theta == 0.0 or left >= a:
-        return x + a - left
-    if alone and theta > a:
-        return x - 0.5 * (a + theta) * math.log(left / a)
-    k, c = a / theta, a - left
-    log_gamma = math.lgamma(k + 1.0)
-    for _ in range(60):
-        z = c / theta
-        front = math.exp(k * math.log(z) - z - log_gamma) if z > 0.0 else 0.0
-        tail = gamma_tail(k, z, front)
-        beyond = a * (tail + front) - c * tail
-        if not beyond > 0.0:
-            break
-        step = beyond / tail * math.log(beyond / left)
-        c = max(c + step, 0.0)
-        if abs(step) <= 1e-7 * (x + c):
-            break
-    return x + c
 
 
 @numba.njit(error_model="numpy")
@@ -85,6 +63,10 @@ def by_hand(
         lost_none = calls_none = 0.0
         for p in range(5):
             # none, last-vma, before-flush, every-vma, read-only.
+            if p == 3:
+                fields[:, i, 3], quantiles[i, 3] = fields[:, i, 1], quantiles[i, 1]
+                pays[i, 3], inside[i, 3] = pays[i, 1], inside[i, 1]
+                continue
             ops = 2.0 if p in (0, 4) else 3.0
             whole = ops * rmw + lookup + walk + flush
             if p == 0:
@@ -102,7 +84,8 @@ def by_hand(
             if x > 0.0:
                 ahead, before = max(latency - r, 0.0), max(think, 1e-6)
                 y = ahead / before
-                one, two = ahead * y * phi(2, y), 2.0 * ahead * ahead * y * phi(3, y)
+                phi_1, phi_2, phi_3 = phis(y)
+                one, two = ahead * y * phi_2, 2.0 * ahead * ahead * y * phi_3
                 first, woken = -math.expm1(-rate * (drain + x)), 0.0
                 if first > 0.0:
                     woken = first / (first + math.exp(-rate * (drain + x + one)))
@@ -114,7 +97,7 @@ def by_hand(
                 blocked = rate * (wait + x)
                 blocked_time = 0.5 * rate * (wait * (wait + theta) + x * (2.0 * wait + x))
                 wake_time = 0.5 * serial * blocked * blocked + blocked * (latency + serial)
-                soon = -woken * math.expm1(-y)
+                soon = woken * y * phi_1
                 met = soon * serial * blocked <= 0.15 * latency and rate * (wait - drain) <= 1.0
                 alone = not wait > 1.2 * drain
             calls = 1.0 / (think + wait + x + r)
@@ -143,7 +126,7 @@ def by_hand(
                 late = 1.0 - (1.0 - levels[q]) / share if share > 0.0 else 0.0
                 waits = 0.0
                 if late > 0.0:
-                    waits = _quantile(min(late, 1.0 - 1e-12), x, wait, theta, alone)
+                    waits = blocked_quantile(min(late, 1.0 - 1e-12), x, wait, theta, alone)
                     waits += wake_time / blocked if waits > 0.0 else 0.0
                 quantiles[i, p, q] = waits
         best = 1

@@ -130,7 +130,7 @@ def solve_chain(
         return _remembered(shape) if count_states(shape) <= _REMEMBERED else large(shape)
 
     for index in range(len(lock.exclusive)):
-        one = _draw(lock, index)
+        one = _draw(lock, index) if len(lock.exclusive) > 1 else lock
         times = (one.exclusive, one.shared, one.read_hold, one.writer_think)
         if np.any(np.isnan(np.array(times, dtype=float))):
             nothing = dict.fromkeys((*_FIELDS, *levels), np.nan)
@@ -327,20 +327,23 @@ def _one(
     if n and levels and not _no_quantiles(lock, cpus):
         law = OvertakenWaits if lock.discipline == "writer_preference" else Waits
         waits: WaitLaw = law.of(chain, state.flow[chain.blocking], rates)
+        mean = blocked_time / blocked
+        told = _quantiles(waits, mean, share, blocked, wake_time, levels)
         # The law must know its own mean as well as the chain does.
-        if abs(waits.mean * blocked / blocked_time - 1.0) < _TOLERANCE:
-            quantiles = _quantiles(waits, share, blocked, wake_time, levels)
+        if abs(waits.mean / mean - 1.0) < _TOLERANCE:
+            quantiles = told
     return answer | quantiles, chain, state
 
 
 def _quantiles(
-    waits: WaitLaw, share: float, blocked: float, wake_time: float, levels: tuple[float, ...]
-) -> dict[float, float]:
+    waits: WaitLaw, mean: float, share: float, blocked: float, wake_time: float,
+    levels: tuple[float, ...],
+) -> dict[float, float]:  # fmt: skip
     """Quantiles over all faults from the law of those that are blocked."""
     beyond: Floats = (1.0 - np.array(levels, dtype=float)) / share
     late = beyond < 1.0
     wait = np.zeros(len(levels))
-    wait[late] = wait_quantile(waits, beyond[late])
+    wait[late] = wait_quantile(waits, beyond[late], mean)
     inner = {level: wait[i : i + 1] for i, level in enumerate(levels)}
     full = with_wake(np.array([blocked]), np.array([wake_time]), inner)
     return {level: float(value[0]) for level, value in full.items()}

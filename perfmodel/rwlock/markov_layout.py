@@ -43,6 +43,8 @@ class Layout:
         Row of a state's inflow, and the unknown that is the time in the state.
     places : csc_array of int
         The compressed matrix, and for each of its entries which of the numbers of a draw it is.
+    cells : ndarray of int
+        Where each of its entries stands in the whole matrix, by columns.
     opened : int
         Number of open states.
     entered : ndarray of shape (starts,)
@@ -66,6 +68,7 @@ class Layout:
     at: Ints
     opened: int
     places: Any
+    cells: Ints
     entered: Ints
     starts: Ints
     source: Ints
@@ -107,16 +110,33 @@ class Layout:
         pivots : ndarray of shape (states,)
             Those of :meth:`pivots`.
         """
+        # A shallow copy: to check where the entries stand again would take longer than to solve.
+        filled = copy(self.places)
+        filled.data = self._entries(rate, pivots)
+        return filled
+
+    def whole(self, rate: Floats, pivots: Floats) -> Floats:
+        """Return the triangular system with its zeros, shape (unknowns, unknowns), by columns.
+
+        Parameters
+        ----------
+        rate, pivots : ndarray
+            As :meth:`matrix`.
+        """
+        size = self.unknowns
+        filled = np.zeros(size * size)
+        filled[self.cells] = self._entries(rate, pivots)
+        return filled.reshape(size, size).T
+
+    def _entries(self, rate: Floats, pivots: Floats) -> Floats:
+        """Return the entries in the order of the compressed matrix."""
         diagonal = np.ones(self.unknowns)
         diagonal[self.at] = pivots
         values = np.concatenate(
             (diagonal, -rate[self.crosses], -rate[self.ups] / pivots[self.source_up],
              -rate[self.downs], np.full(self.opened, -1.0))
         )  # fmt: skip
-        # A shallow copy: to check where the entries stand again would take longer than to solve.
-        filled = copy(self.places)
-        filled.data = values[self.places.data]
-        return filled
+        return np.asarray(values[self.places.data])
 
 
 def _laid_out(chain: Structure) -> Layout:
@@ -157,6 +177,8 @@ def _laid_out(chain: Structure) -> Layout:
     assert places.nnz == len(row)
     assert places.has_canonical_format
     places.data -= 1
+    columns = np.repeat(unknown, np.diff(places.indptr))
+    assert np.all(places.indices >= columns)
     starts = np.flatnonzero(chain.starts)
     starts = starts[np.argsort(target[starts], kind="stable")]
     entered, begins = np.unique(target[starts], return_index=True)
@@ -165,7 +187,8 @@ def _laid_out(chain: Structure) -> Layout:
         states=size, crosses=crosses, outside=outside, ups=ups,
         downs=downs, source_up=source[ups], source_down=source[downs],
         source_outside=source[outside], climb=tuple(climb), into=into, at=at, opened=len(opened),
-        places=places, entered=entered, starts=starts, source=source[starts], first=begins,
+        places=places, cells=columns * len(unknown) + places.indices, entered=entered,
+        starts=starts, source=source[starts], first=begins,
     )  # fmt: skip
 
 

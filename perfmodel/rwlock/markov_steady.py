@@ -17,7 +17,7 @@ large one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,12 @@ Floats = NDArray[np.float64]
 #: Up to so many states in which an exclusive part can start, P is formed and solved directly; up to
 #: the second number where GMRES leaves small flows out of balance.
 _FEW, _SOME = 32, 2_000
+
+#: Up to so many unknowns the matrix is kept with its zeros: the library for sparse ones takes longer to
+#: be called than to solve. Up to so many states in which an exclusive part can start, P is formed where
+#: GMRES would be asked, if these times the unknowns are few enough. OpenBLAS wakes threads for vectors
+#: of 96 or more, which would cost more than all the rest.
+_SMALL, _FORMED, _FORMED_SIZE = 90, 90, 65_536
 
 #: How far small flows may be out of balance before the direct solution is asked.
 _BALANCED = 1e-12
@@ -97,10 +103,15 @@ def steady_state(
     cycle = _Cycle.of(chain, rate)
     if cycle is None:
         return _unknown(chain)
-    direct = len(cycle.layout.entered) <= _FEW
-    y = cycle.starts_directly() if direct else cycle.starts_iterated()
+    count = len(cycle.layout.entered)
+    direct = count <= _FEW
+    if direct:
+        y = cycle.starts_directly()
+    else:
+        formed = count <= _FORMED and count * cycle.layout.unknowns <= _FORMED_SIZE
+        y = cycle.starts_formed() if formed else cycle.starts_iterated()
     found = _at_speed(chain, rate, cycle.times(y), cpus)
-    if not direct and not found.residual < _BALANCED and len(cycle.layout.entered) <= _SOME:
+    if not direct and not found.residual < _BALANCED and count <= _SOME:
         found = _at_speed(chain, rate, cycle.times(cycle.starts_directly()), cpus)
     return SteadyState(found.probability, found.flow * unit, found.residual)
 
@@ -135,6 +146,30 @@ def _at_speed(chain: Structure, rate: Floats, times: Floats, cpus: int | None) -
     return SteadyState(probability, flow, max(residual))
 
 
+def _solver_of_few(where: Layout, rate: Floats, pivots: Floats) -> Callable[[Floats], Floats]:
+    from scipy.linalg.blas import dtrsv
+
+    whole = where.whole(rate, pivots)
+
+    def solve(right: Floats) -> Floats:
+        # One after the other: the routine for many at once wakes threads.
+        if right.ndim == 1:
+            return np.asarray(dtrsv(whole, right, lower=1))
+        return np.array([dtrsv(whole, one, lower=1) for one in right.T]).T
+
+    return solve
+
+
+def _solver_of_many(where: Layout, rate: Floats, pivots: Floats) -> Callable[[Floats], Floats]:
+    from scipy.sparse.linalg import splu
+
+    factors = splu(
+        where.matrix(rate, pivots), permc_spec="NATURAL", diag_pivot_thresh=0.0,
+        options={"Equil": False, "SymmetricMode": True},
+    )  # fmt: skip
+    return lambda right: np.asarray(factors.solve(right))
+
+
 @dataclass(frozen=True, eq=False)
 class _Cycle:
     """What happens from the start of one exclusive part to the start of the next.
@@ -143,43 +178,61 @@ class _Cycle:
     ----------
     layout : Layout
         Where everything stands.
-    factors : SuperLU
-        Of the triangular system, one unknown for each state and one more for each open state.
+    solve : function of ndarray
+        Solves the triangular system, one unknown for each state and one more for each open state.
     weight : ndarray of shape (starts,)
         Rates of the moves that start an exclusive part.
     """
 
     layout: Layout
-    factors: Any
+    solve: Callable[[Floats], Floats]
     weight: Floats
 
     @classmethod
     def of(cls, chain: Structure, rate: Floats) -> _Cycle | None:
         """Factor the system; None where a pivot is too small to be a number."""
-        from scipy.sparse.linalg import splu
-
         laid_out = layout(chain)
         pivots = laid_out.pivots(rate)
         if not pivots.min() > _SMALLEST:
             return None
-        factors = splu(
-            laid_out.matrix(rate, pivots), permc_spec="NATURAL", diag_pivot_thresh=0.0,
-            options={"Equil": False, "SymmetricMode": True},
-        )  # fmt: skip
-        return cls(laid_out, factors, rate[laid_out.starts])
+        solver = _solver_of_few if laid_out.unknowns <= _SMALL else _solver_of_many
+        return cls(laid_out, solver(laid_out, rate, pivots), rate[laid_out.starts])
 
     def times(self, y: Floats) -> Floats:
         """Return the time spent in every state until the next start; `y` by columns may be many."""
         where = self.layout
-        inflow = np.zeros((where.unknowns, *y.shape[1:]))
+        # By columns, as the libraries want them.
+        inflow = np.zeros((where.unknowns, *y.shape[1:]), order="F")
         inflow[where.into[where.entered]] = y
-        return np.asarray(self.factors.solve(inflow)[where.at])
+        return np.asarray(self.solve(inflow)[where.at])
 
     def next_start(self, y: Floats) -> Floats:
         """Return yP: where the next exclusive part starts; by rows where `y` are columns."""
         where = self.layout
         flow = self.times(y)[where.source].T * self.weight
         return np.asarray(np.add.reduceat(flow, where.first, axis=-1), dtype=np.float64)
+
+    def chances(self) -> Floats:
+        """Return P, shape (starts, starts)."""
+        count = len(self.layout.entered)
+        return np.concatenate(
+            [
+                self.next_start(np.eye(count, min(_AT_ONCE, count - begin), -begin))
+                for begin in range(0, count, _AT_ONCE)
+            ]
+        )
+
+    def starts_formed(self) -> Floats:
+        """Solve y = yP with P formed: exact to rounding of the largest part of y."""
+        chance = self.chances()
+        count = len(chance)
+        # One equation follows from the others; in its place stands that the parts add up to one.
+        system = np.eye(count) - chance.T
+        system[-1] = 1.0
+        solution = np.linalg.solve(system, np.eye(count)[-1])
+        # A last application of P smooths what is left over.
+        solution = np.maximum(solution, 0.0) @ chance
+        return np.asarray(solution / solution.sum(), dtype=np.float64)
 
     def starts_iterated(self) -> Floats:
         """Solve y = yP by GMRES: exact to rounding of the largest part of y."""
@@ -206,17 +259,15 @@ class _Cycle:
         Elimination by the sums of what is left (Grassmann, Taksar and Heyman, Operations Research
         33, 1985) subtracts nothing.
         """
-        count = len(self.layout.entered)
-        chance = np.empty((count, count))
-        for begin in range(0, count, _AT_ONCE):
-            some = min(_AT_ONCE, count - begin)
-            chance[begin : begin + some] = self.next_start(np.eye(count, some, -begin))
+        chance = self.chances()
+        count = len(chance)
         for last in range(count - 1, 0, -1):
-            left = chance[last, :last].sum()
+            row, column = chance[last, :last], chance[:last, last]
+            left = row.sum()
             if not left > 0:
                 return np.full(count, np.nan)
-            chance[:last, last] /= left
-            chance[:last, :last] += chance[:last, last, None] * chance[last, :last]
+            column /= left
+            chance[:last, :last] += column[:, None] * row
         y = np.zeros(count)
         y[0] = 1.0
         # What is too rare for floating point comes out as no number, and is told.

@@ -13,11 +13,11 @@ whose error for such smooth laws is about 1e-8 in probability.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ _ROUNDS = 200
 
 def _summed() -> Floats:
     """Return the weight of each term in the average of the last partial sums."""
-    share = np.array([comb(_AVERAGED, i) for i in range(_AVERAGED + 1)]) / 2.0**_AVERAGED
+    share = np.array([math.comb(_AVERAGED, i) for i in range(_AVERAGED + 1)]) / 2.0**_AVERAGED
     # A term is in the partial sums from its own on.
     weight = np.ones(_TERMS + _AVERAGED + 1)
     weight[_TERMS:] = share[::-1].cumsum()[::-1]
@@ -83,10 +83,16 @@ class WaitLaw(ABC):
     @cached_property
     def mean(self) -> float:
         """Mean wait, ns, from the slope of the transform."""
+        at = np.array([1j * self._step], dtype=np.complex128)
+        return self._mean_from(self.transform(at)[0])
+
+    @property
+    def _step(self) -> float:
         # Complex step: exact to rounding, unlike a difference.
-        h = 1e-40 * self.rate
-        at: Complexes = np.array([1j * h], dtype=np.complex128)
-        return float(-self.transform(at).imag[0] / h)
+        return 1e-40 * self.rate
+
+    def _mean_from(self, value: complex) -> float:
+        return float(-value.imag / self._step)
 
     def beyond(self, wait: Floats) -> Floats:
         """Return the probability that a wait is longer.
@@ -108,7 +114,13 @@ class WaitLaw(ABC):
         """
         t = np.asarray(wait, dtype=float)
         s = np.asarray(_GRID / t[..., None], dtype=np.complex128)
-        density = self.transform(s.ravel()).reshape(s.shape)
+        if "mean" in self.__dict__:
+            density = self.transform(s.ravel()).reshape(s.shape)
+        else:
+            # The mean on the way: one more point costs next to nothing.
+            values = self.transform(np.append(s, 1j * self._step))
+            density = values[:-1].reshape(s.shape)
+            self.__dict__["mean"] = self._mean_from(values[-1])
         scale = np.exp(_A / 2.0) / t
         longer = ((1.0 - density) / s).real @ _SUMMED
         return np.asarray(scale * longer), np.asarray(scale * (density.real @ _SUMMED))
@@ -205,8 +217,10 @@ class Waits(WaitLaw):
             # From the last stage of the tail back: the stage after the last is no tail.
             for stage in range(k, 0, -1):
                 ended = ends * ended
-                for inside in range(1, n + 1):
-                    ended[inside] += leaves[inside] * ended[inside - 1]
+                before = ended[0]
+                for here, leaving in zip(ended[1:], leaves[1:], strict=True):
+                    here += leaving * before
+                    before = here
                 total += _weighted(self.draining[:, stage], ended)
         return total
 
@@ -216,7 +230,7 @@ def _weighted(weights: Floats, rows: Complexes) -> Complexes:
     return np.asarray((weights.T @ rows.view(np.float64)).view(np.complex128))
 
 
-def wait_quantile(waits: WaitLaw, beyond: Floats) -> Floats:
+def wait_quantile(waits: WaitLaw, beyond: Floats, mean: float | None = None) -> Floats:
     """Return the waits that the given shares of the blocked faults exceed.
 
     Parameters
@@ -225,6 +239,8 @@ def wait_quantile(waits: WaitLaw, beyond: Floats) -> Floats:
         The law.
     beyond : ndarray of shape (levels,)
         Shares, between 0 and 1.
+    mean : float, optional
+        Its mean, ns, where it is known already, to begin from.
 
     Returns
     -------
@@ -240,25 +256,50 @@ def wait_quantile(waits: WaitLaw, beyond: Floats) -> Floats:
     left = np.flatnonzero(beyond >= _SMALLEST)
     if len(left) == 0:
         return found
-    mean = waits.mean
+    mean = waits.mean if mean is None else mean
     share = np.asarray(beyond, dtype=float)[left]
-    at, low, high = -mean * np.log(share), np.zeros(len(left)), np.full(len(left), np.inf)
+    at = -mean * np.log(share)
+    # Plain numbers from here: three levels are too few for arrays.
+    searches = [
+        _Search(int(place), float(beyond[place]), mean, float(wait))
+        for place, wait in zip(left, at, strict=True)
+    ]
     for _ in range(_ROUNDS):
-        longer, density = waits.tail_and_density(at)
-        short = longer > share
-        low, high = np.where(short, at, low), np.where(short, high, at)
-        # Far out the law has no digits left: no step then, and half the bracket.
-        with np.errstate(all="ignore"):
-            step = np.log(longer / share) * longer / density
-            middle = np.where(high < np.inf, 0.5 * (low + high), np.maximum(2.0 * at, mean))
-        there = at + step
-        inside = (there > low) & (there < np.minimum(high, np.maximum(2.0 * at, mean)))
-        done = (inside & (np.abs(step) <= _STEP * at)) | (high - low <= _NARROW * at)
-        at = np.where(inside, there, middle)
-        found[left] = at
-        keep = ~done
-        if not keep.any():
+        known = waits.tail_and_density(np.array([s.at for s in searches]))
+        searches = [
+            s for s, longer, density in zip(searches, *(x.tolist() for x in known), strict=True)
+            if not s.stepped(longer, density, found)
+        ]  # fmt: skip
+        if not searches:
             break
-        left, share = left[keep], share[keep]
-        at, low, high = at[keep], low[keep], high[keep]
     return found
+
+
+@dataclass
+class _Search:
+    """One level: its place and share, the mean wait, where the search is, and the bracket, ns."""
+
+    place: int
+    share: float
+    mean: float
+    at: float
+    low: float = 0.0
+    high: float = math.inf
+
+    def stepped(self, longer: float, density: float, found: Floats) -> bool:
+        """Go on to where the tail and its density here lead; tell whether that is the quantile."""
+        at, far = self.at, max(2.0 * self.at, self.mean)
+        if longer > self.share:
+            self.low = at
+        else:
+            self.high = at
+        # Far out the law has no digits left: no step then, and half the bracket.
+        step = math.nan
+        if longer > 0.0 and density != 0.0:
+            step = math.log(longer / self.share) * longer / density
+        there = at + step
+        inside = self.low < there < min(self.high, far)
+        middle = 0.5 * (self.low + self.high) if self.high < math.inf else far
+        self.at = found[self.place] = there if inside else middle
+        done = inside and abs(step) <= _STEP * at
+        return done or self.high - self.low <= _NARROW * at

@@ -12,6 +12,8 @@ import math
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from perfmodel.equations.account import (
     ANY_WOKEN,
     LINE_TIME,
@@ -27,12 +29,12 @@ from perfmodel.equations.hold import PIECES
 from perfmodel.equations.overlap import OVERLAP, OVERLAP_2
 from perfmodel.sweeping.compiled_functions import (
     compiled,
-    gamma_tail,
     indexed,
     line,
-    one_minus_exp,
+    phis,
     scalar,
 )
+from perfmodel.sweeping.compiled_quantile import wait_quantile
 from perfmodel.sweeping.variables import ANSWERS
 from perfmodel.verdict import SURE
 
@@ -51,11 +53,10 @@ _PAYS, _COSTS, _LOST, _UNSAFE = (
     ANSWERS.index(a) for a in ("pays", "costs", "lost in the noise", "unsafe")
 )
 
-_OVERLAP_TIMES = ("wake_latency", "think_writer")
 _drain = scalar(DRAIN_OPEN, "lambda_r", "mu")
 _drain_2 = scalar(DRAIN_OPEN_2, "lambda_r", "mu")
-_overlap = scalar(OVERLAP, *_OVERLAP_TIMES)
-_overlap_2 = scalar(OVERLAP_2, *_OVERLAP_TIMES)
+_overlap = scalar(OVERLAP, "wake_latency", "think_writer", "phi_2")
+_overlap_2 = scalar(OVERLAP_2, "wake_latency", "think_writer", "phi_3")
 _any_woken = scalar(ANY_WOKEN, "woken")
 _blocked = scalar(BLOCKED_OPEN, "lambda_r", "window")
 _blocked_time = scalar(TIME_OPEN, "lambda_r", "window_2")
@@ -112,14 +113,16 @@ def _with_overlap(
 ) -> Any:
     """Moments of the wait with woken faults in it, and the share of calls that come so soon."""
     left, pause = max(latency - r, 0.0), max(think, 1e-6)
-    one, two = _overlap(left, pause), _overlap_2(left, pause)
+    before = left / pause
+    phi_1, phi_2, phi_3 = phis(before)
+    one, two = _overlap(left, pause, phi_2), _overlap_2(left, pause, phi_3)
     window = drain + x
     first = _any_woken(rate * window)
     woken = 0.0
     if first > 0.0:
         woken = first / (first + 1.0 - _any_woken(rate * (window + one)))
     one, two = woken * one, woken * two
-    return drain + one, drain_2 + two + 2.0 * drain * one, woken * one_minus_exp(left / pause)
+    return drain + one, drain_2 + two + 2.0 * drain * one, woken * before * phi_1
 
 
 @compiled
@@ -129,54 +132,6 @@ def _scale(wait: float, wait_2: float) -> Any:
     if wait <= 0.0 or variance < 1e-8 * wait * wait:
         return 0.0
     return variance / wait
-
-
-@compiled
-def _wait_quantile(
-    level: float, share: float, x: float, wait: float, theta: float, alone: bool, each: float
-) -> Any:
-    """Quantile of the wait of all faults, of whom a share is blocked."""
-    inner = 1.0 - (1.0 - level) / share
-    if not inner > 0.0:
-        return 0.0
-    if not wait + x > 0.0:
-        return math.nan
-    out = _quantile(min(inner, 1.0 - 1e-12), x, wait, theta, alone)
-    return out + each if out > 0.0 else out
-
-
-#: Newton's step, relative to the quantile, that needs no further one.
-_LAST_STEP = 1e-7
-
-
-@compiled
-def _quantile(level: float, x: float, a: float, theta: float, alone: bool) -> Any:
-    """Quantile of the time that a fault is blocked: that of `blocked_quantile` for Poisson faults."""
-    left = (1.0 - level) * (x + a)
-    if theta == 0.0:
-        return x + a - left
-    # What is left of the window beyond b falls by one with b as long as the caller surely holds.
-    if left >= a:
-        return x + a - left
-    if alone and theta > a:
-        return x - 0.5 * (a + theta) * math.log(left / a)
-    # The mean of (A - c)+ for a gamma wait falls about as an exponential: Newton's steps in its
-    # logarithm, which is convex or concave throughout, overshoot once at most.
-    k, c = a / theta, a - left
-    log_gamma = math.lgamma(k + 1.0)
-    for _ in range(60):
-        z = c / theta
-        front = math.exp(k * math.log(z) - z - log_gamma) if z > 0.0 else 0.0
-        tail = gamma_tail(k, z, front)
-        beyond = a * (tail + front) - c * tail
-        if not beyond > 0.0:
-            break
-        step = beyond / tail * math.log(beyond / left)
-        c = max(c + step, 0.0)
-        # Newton's next step would be about the square of this one.
-        if abs(step) <= _LAST_STEP * (x + c):
-            break
-    return x + c
 
 
 @compiled
@@ -268,7 +223,7 @@ def kernel(operation: str) -> tuple[dict[str, int], Any]:
     def run(
         cols: Any, slots: Any, base: Any, unknown: Any, skipped: Any,
         to: Any, kind: Any, table: Any, exclusive_share: Any, shared_share: Any, applies: Any,
-        by_vma: Any, facts: Any, levels: Any, wanted: Any,
+        by_vma: Any, first: Any, alike: Any, facts: Any, levels: Any, wanted: Any,
         fields: Any, quantiles: Any, gains: Any, pays: Any, inside: Any, flags: Any, share_of: Any,
         broken: Any, scratch: Any,
     ) -> None:  # fmt: skip
@@ -276,7 +231,8 @@ def kernel(operation: str) -> tuple[dict[str, int], Any]:
         # vector of every draw. unknown: places of constants that are not known; skipped: pieces that
         # take no time. to: place of each policy among the scenario's; the loop begins with that without
         # a downgrade. kind: see `_judge`. table: flushes, lookups, locked operations and sections of
-        # each policy; *_share: of each piece; by_vma: whether only some faults meet it. facts: read
+        # each policy; *_share: of each piece; by_vma: whether only some faults meet it. first: the first
+        # policy of which all this is the same; alike: how many there are of each such. facts: read
         # path's operations, slow path's, whether blocked faults sleep, least share of the thread time
         # that is seen. wanted: place of each field in `fields`, -1 for none. flags: the verdict's four,
         # and whether the stream is overrun. broken: how often a condition does not hold.
@@ -293,15 +249,19 @@ def kernel(operation: str) -> tuple[dict[str, int], Any]:
                         v[k] = base[d, k]
                 for k in range(slots.size):
                     v[slots[k]] = cols[k, i]
-                cpus = v[CPUS]
-                running = v[RATE] * v[FAULT] if math.isfinite(v[FAULT]) else 0.0
+                cpus, all_faults = v[CPUS], v[RATE]
+                running = all_faults * v[FAULT] if math.isfinite(v[FAULT]) else 0.0
                 given = v[GIVEN]
                 v[REMOTE] = min(running if math.isnan(given) else given, cpus - 1.0)
                 mu, latency, serial = 1.0 / v[READ], v[LATENCY], v[SERIAL]
-                think_own = v[THINK]
+                kick, transfer, rmw = v[KICK], v[TRANSFER], v[RMW]
+                think_own, some_meet = v[THINK], v[SAME] + (1.0 - v[SAME]) * v[FIRST]
+                each = 1.0 / all_faults
                 flush_before, refinds_before, rate_before = -1.0, -1.0, -1.0
                 drain = drain_2 = 0.0
                 for p in range(policies):
+                    if first[p] != p:
+                        continue
                     m = table[p, 3]
                     if table[p, 0] != flush_before or table[p, 1] != refinds_before:
                         flush_before, refinds_before = table[p, 0], table[p, 1]
@@ -318,8 +278,8 @@ def kernel(operation: str) -> tuple[dict[str, int], Any]:
                     call = outside + x + r
                     # Each section takes the lock anew.
                     one_x, one_r = x / m, r / m
-                    affected = v[SAME] + (1.0 - v[SAME]) * v[FIRST] if by_vma[p] else 1.0
-                    rate = v[RATE] * affected
+                    affected = some_meet if by_vma[p] else 1.0
+                    rate = all_faults * affected
                     think = think_own + outside
                     acquire = blocked = blocked_time = wake_time = share = wait_mean = 0.0
                     theta, wait = 0.0, 0.0
@@ -348,32 +308,33 @@ def kernel(operation: str) -> tuple[dict[str, int], Any]:
                             if not soon * serial * single <= 0.15 * latency:
                                 met = False
                                 if d == 0:
-                                    broken[0] += 1
+                                    broken[0] += alike[p]
                             if not rate * (wait - drain) <= 1.0:
                                 met = False
                                 if d == 0:
-                                    broken[1] += 1
+                                    broken[1] += alike[p]
                         if m > 1.0:
                             met = False
                             if d == 0:
-                                broken[2] += 1
+                                broken[2] += alike[p]
                         acquire = m * wait
                         calls = 1.0 / (think + m * (wait + one_x + one_r))
-                        if v[RATE] > 0.0:
-                            share = min(blocked * calls / v[RATE], 1.0)
-                            wait_mean = (blocked_time + wake_time) * calls / v[RATE]
+                        if all_faults > 0.0:
+                            share = min(blocked * calls * each, 1.0)
+                            wait_mean = (blocked_time + wake_time) * calls * each
                         alone = not wait > 1.2 * drain
-                    touching = v[RATE] * affected
-                    passes = touching + calls
+                    passes = rate + calls
                     away = cpus / passes if passes > 0.0 else 1e12
                     sleepers = blocked if sleeps else 0.0
-                    waker = _waker_time(_any_woken(sleepers / m), sleepers, v[KICK], serial)
+                    waker = 0.0 * x
+                    if sleepers > 0.0:
+                        waker = _waker_time(_any_woken(sleepers / m), sleepers, kick, serial)
                     extra = max(table[p, 2] - table[0, 2], 0.0)
                     on_line = 0.0 * x
                     if extra > 0.0 or blocked != 0.0:
-                        omega = max(_line_cost(cpus, away, ops, v[TRANSFER]), v[RMW])
-                        moved = _transfers(touching, x, r) if extra > 0.0 else 0.0
-                        on_line = _line_time(extra, moved, omega, v[RMW], slow_ops, blocked)
+                        omega = max(_line_cost(cpus, away, ops, transfer), rmw)
+                        moved = _transfers(rate, x, r) if extra > 0.0 else 0.0
+                        on_line = _line_time(extra, moved, omega, rmw, slow_ops, blocked)
                     lost = _lost_time(blocked_time, wake_time, waker, on_line, acquire + call, 0.0)
                     if p == 0:
                         lost_none = lost
@@ -392,7 +353,7 @@ def kernel(operation: str) -> tuple[dict[str, int], Any]:
                         flags[i, 4] = blocked > cpus
                     values = (
                         x, r, call, acquire, wait_mean, share,
-                        1e9 * v[RATE], 1e9 * calls, lost, gain,
+                        1e9 * all_faults, 1e9 * calls, lost, gain,
                     )  # fmt: skip
                     for f, value in enumerate(values):
                         if wanted[f] >= 0:
@@ -400,10 +361,22 @@ def kernel(operation: str) -> tuple[dict[str, int], Any]:
                     for q in range(levels.size):
                         out = 0.0 * x
                         if not never and share > 0.0:
-                            out = _wait_quantile(
-                                levels[q], share, one_x, wait, theta, alone, wake_time / blocked
+                            out = wait_quantile(
+                                levels[q], share, one_x, wait, theta, alone, wake_time, blocked
                             )
                         quantiles[i, o, q] = out
+            for p in range(policies):
+                if first[p] != p:
+                    o, before = to[p], to[first[p]]
+                    positive[o], central[o] = positive[before], central[before]
+                    inside[i, o] = inside[i, before]
+                    for f in range(fields.shape[0]):
+                        fields[f, i, o] = fields[f, i, before]
+                    for q in range(levels.size):
+                        quantiles[i, o, q] = quantiles[i, before, q]
+                    if gains.shape[0] > 0:
+                        for d in range(base.shape[0]):
+                            gains[i, o, d] = gains[i, before, d]
             for p in range(policies):
                 known = math.isfinite(central[p]) and not kind[p] & 4
                 pays[i, p] = positive[p] / base.shape[0] if known else math.nan
@@ -411,4 +384,14 @@ def kernel(operation: str) -> tuple[dict[str, int], Any]:
                 central, pays[i], kind, calls_none, v[CPUS], facts[3], to[0], flags[i]
             )
 
-    return places, run
+    def answer(
+        cols: Any, slots: Any, base: Any, unknown: Any, skipped: Any, to: Any, kind: Any, table: Any,
+        exclusive_share: Any, shared_share: Any, applies: Any, by_vma: Any, *more: Any,
+    ) -> None:  # fmt: skip
+        # With one VMA, say, a downgrade in every VMA is one in the last.
+        rows = np.column_stack((table, exclusive_share, shared_share, applies, by_vma))
+        first = np.array([int(np.argmax((rows == row).all(axis=1))) for row in rows])
+        run(cols, slots, base, unknown, skipped, to, kind, table, exclusive_share, shared_share,
+            applies, by_vma, first, np.bincount(first, minlength=len(rows)), *more)  # fmt: skip
+
+    return places, answer

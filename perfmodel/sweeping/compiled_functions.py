@@ -17,9 +17,9 @@ import sympy
 
 from perfmodel.equations.equation import Equation
 from perfmodel.equations.numeric import ein2_tail
-from perfmodel.equations.special import LineQueue, LineQueueVariance
+from perfmodel.equations.special import LineQueue, LineQueueVariance, Phi
 
-__all__ = ["compiled", "ein", "ein2", "gamma_tail", "indexed", "line", "phi", "scalar"]
+__all__ = ["compiled", "ein", "ein2", "gamma_tail", "indexed", "line", "phis", "scalar"]
 
 #: Its stubs know only the options that are documented.
 _njit: Any = numba.njit
@@ -29,11 +29,14 @@ _TINY = 1e-300
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Compile with the arithmetic of numpy: a division by zero is no error.
+    """Compile with the arithmetic of numpy, a division by zero is no error, into whoever calls it.
 
-    Nothing here allocates, so nothing need be counted: see `perfmodel.rwlock.world`.
+    Nothing here allocates, so nothing need be counted: see `perfmodel.rwlock.world`. A product and a
+    sum may be one instruction, rounded once.
     """
-    return _njit(error_model="numpy", nogil=True, _nrt=False)(function)
+    return _njit(
+        error_model="numpy", nogil=True, _nrt=False, forceinline=True, fastmath={"contract"}
+    )(function)
 
 
 @compiled
@@ -43,8 +46,8 @@ def one_minus_exp(z: float) -> Any:
 
 
 _TERMS = 30
-#: (-1)^j/(j + k)!, and those of Ein and Ein2: a product and a sum a term, no division.
-_PHI = np.array([[(-1.0) ** j / math.factorial(j + k) for j in range(_TERMS)] for k in range(6)])
+#: (-1)^j/(j + 3)!, and those of Ein and Ein2: a product and a sum a term, no division.
+_PHI_3 = np.array([(-1.0) ** j / math.factorial(j + 3) for j in range(_TERMS)])
 _EIN = np.array([(-1.0) ** j / ((j + 1) * math.factorial(j + 1)) for j in range(_TERMS)])
 _EIN2 = np.array([(-1.0) ** j / ((j + 1) ** 2 * math.factorial(j + 1)) for j in range(_TERMS)])
 
@@ -60,19 +63,18 @@ def _series(coefficients: Any, z: float) -> Any:
 
 
 @compiled
-def phi(k: int, z: float) -> Any:
-    """Return phi_k(z), as `perfmodel.equations.numeric.phi`."""
-    if k == 0:
-        return math.exp(-z)
-    if z < (0.8 if k <= 2 else 1.6):
-        return _series(_PHI[k], z)
+def phis(z: float) -> Any:
+    """Return phi_1, phi_2 and phi_3 of z, as `perfmodel.equations.numeric.phi`, from one sum."""
+    if z < 0.9:
+        three = _series(_PHI_3, z)
+        two = 0.5 - z * three
+        return 1.0 - z * two, two, three
     if math.isinf(z):
-        return 0.0
-    value, one = -math.expm1(-z) / z, 1.0
-    for step in range(1, k):
-        one /= step
-        value = (one - value) / z
-    return value
+        return 0.0, 0.0, 0.0
+    each = 1.0 / z
+    one = -math.expm1(-z) * each
+    two = (1.0 - one) * each
+    return one, two, (0.5 - two) * each
 
 
 @compiled
@@ -210,7 +212,7 @@ def line(n: float, r: float) -> tuple[float, float]:
 
 
 _SPECIAL: Mapping[str, Any] = {
-    "OneMinusExp": one_minus_exp, "Phi": phi, "Ein": ein, "Ein2": ein2,
+    "OneMinusExp": one_minus_exp, "Ein": ein, "Ein2": ein2,
 }  # fmt: skip
 
 
@@ -218,14 +220,16 @@ def scalar(equation: Equation, *order: str) -> Any:
     """Compile one equation, its arguments in the order given.
 
     The mean and the variance of the line are arguments too, where it has them (``line_queue``,
-    ``line_queue_variance``): both come from one sum.
+    ``line_queue_variance``): both come from one sum. So are phi_1 to phi_3 (``phi_2``).
     """
     given = {
-        LineQueue: sympy.Symbol("line_queue"), LineQueueVariance: sympy.Symbol("line_queue_variance"),
-    }  # fmt: skip
+        LineQueue: lambda *_: sympy.Symbol("line_queue"),
+        LineQueueVariance: lambda *_: sympy.Symbol("line_queue_variance"),
+        Phi: lambda k, _: sympy.Symbol(f"phi_{k}"),
+    }
     expression = equation.expression
     for function, stand_in in given.items():
-        expression = expression.replace(function, lambda *_, s=stand_in: s)
+        expression = expression.replace(function, stand_in)
     names = {s.name: s for s in expression.free_symbols}
     assert set(names) <= set(order), (equation.name, names)
     symbols = [names.get(name, sympy.Symbol(name)) for name in order]

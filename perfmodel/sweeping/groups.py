@@ -121,9 +121,11 @@ def groups_of(
         except InputError as error:
             yield Impossible(places, str(error))
             continue
+        here = slice(None) if places.size == block.size else places  # all of them, in order
         yield Group(
-            places, scenario, {a.name: a.values[codes[a.name][places]].astype(float) for a in free}
-        )
+            places, scenario,
+            {a.name: a.values[codes[a.name][here]].astype(float, copy=False) for a in free},
+        )  # fmt: skip
 
 
 def _differs(name: str, arrays: tuple[str, ...]) -> bool:
