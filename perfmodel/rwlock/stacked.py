@@ -78,7 +78,7 @@ def _solved_as_one(
     locks: Sequence[Lock], places: Sequence[int], levels: tuple[float, ...]
 ) -> dict[int, Answer]:
     size = locks[0].exclusive.size
-    times = {
+    times: dict[str, Any] = {
         name: np.concatenate([
             np.broadcast_to(np.asarray(getattr(lock, name), dtype=float), (size,)) for lock in locks
         ])
