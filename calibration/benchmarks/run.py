@@ -84,7 +84,7 @@ def main() -> int:
     Path(out.name).replace(given.output)
     sys.stdout.write(shown.table(results) + "\n")
     if given.output == HERE / "results.json":
-        shown.write(results)
+        shown.write(shown.load())
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The table and the figure of the results, and nothing that is not in them.
+"""The tables and the figure of the results, and nothing that is not in them.
 
-python calibration/benchmarks/shown.py            # from results.json: README.md's tables and speed.png
+python calibration/benchmarks/shown.py            # from results.json, latency.json: README.md's tables, speed.png
 python calibration/benchmarks/shown.py --check    # exit status 1 if README.md is not what they say
 """
 
@@ -28,10 +28,13 @@ from perfmodel.figures.style import (
 )
 from perfmodel.report.numbers import number_text, time_text
 
-__all__ = ["check", "draw", "filled", "table", "write"]
+__all__ = ["check", "draw", "filled", "load", "table", "write"]
 
 HERE = Path(__file__).parent
 RESULTS, PAGE, PICTURE = HERE / "results.json", HERE / "README.md", HERE / "speed.png"
+
+#: What explorer.py measured, beside the results of run.py.
+LATENCY = "latency.json"
 
 #: How each growth is drawn: colour, marker, name.
 _LOOKS = {
@@ -121,12 +124,41 @@ def _state(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-_SECTIONS = {"ratios": _ratios, "chain": _chain, "growth": _growth, "state": _state}
+def _latency(results: dict[str, Any]) -> str:
+    told = results["latency"]
+    rows = []
+    for one in told["rows"]:
+        limit = one["limit_ms"]
+        met = "met" if one["painted_ms"]["p95"] <= limit else "**missed**"
+        rows.append([
+            f"{one['where']}, preset {one['preset']}", one["moves"], str(one["count"]),
+            *(f"{one[k]['median']:.0f}, {one[k]['p95']:.0f} ms" for k in ("painted_ms", "work_ms")),
+            f"{limit} ms: {met}",
+        ])  # fmt: skip
+    head = ["where", "moves", "number", "key to painted: median, 95 %", "without the wait for a frame",
+            "limit of the 95 %"]  # fmt: skip
+    state = told["state"]
+    lines = [f"- {state['cpu']}, {state['cpus']} CPUs, {told['browser']}; commit {state['commit']};"
+             f" {state['time']}; load average {state['load_average'][0]:.2f} before."]  # fmt: skip
+    lines += [f"- After {m['visits']} visits the server holds {m['server_mb']:.0f} MB, its"
+              f" {m['kernels']} kernel{'' if m['kernels'] == 1 else 's'} {m['kernels_mb']:.0f} MB."
+              for m in told["memory"]]  # fmt: skip
+    return _markdown(head, rows) + "\n\n" + "\n".join(lines)
+
+
+_SECTIONS = {"ratios": _ratios, "chain": _chain, "growth": _growth, "state": _state,
+             "latency": _latency}  # fmt: skip
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return all tables."""
-    return "\n\n".join(make(results) for make in _SECTIONS.values())
+    """Return all tables of run.py."""
+    return "\n\n".join(make(results) for name, make in _SECTIONS.items() if name != "latency")
+
+
+def load(file: Path = RESULTS) -> dict[str, Any]:
+    """Return the results with the latencies that lie beside them."""
+    latency = json.loads(file.with_name(LATENCY).read_text())
+    return dict(json.loads(file.read_text())) | {"latency": latency}
 
 
 def filled(text: str, results: dict[str, Any]) -> str:
@@ -143,7 +175,7 @@ def filled(text: str, results: dict[str, Any]) -> str:
 def check(page: Path = PAGE, file: Path = RESULTS) -> bool:
     """Tell whether the page says what the results do."""
     text = page.read_text()
-    return filled(text, json.loads(file.read_text())) == text
+    return filled(text, load(file)) == text
 
 
 def _title(_: dict[str, Any]) -> str:
@@ -207,7 +239,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     if parser.parse_args().check:
         return 0 if check() else 1
-    write(json.loads(RESULTS.read_text()))
+    write(load())
     return 0
 
 

@@ -663,9 +663,9 @@ def test_a_slider_at_hand_finds_its_answers_there(page: Any) -> None:
     )
     page.evaluate("() => { window.made = 0; const real = predicted;"
                   " predicted = (...given) => { window.made += 1; return real(...given); }; }")  # fmt: skip
-    before = page.locator("#policies").inner_text()
+    before = page.locator("#verdict").inner_text()
     page.keyboard.press("ArrowRight")
-    assert page.locator("#policies").inner_text() != before
+    assert page.locator("#verdict").inner_text() != before
     assert page.evaluate("() => window.made") == 0
     finished(page)
 
