@@ -44,7 +44,7 @@ def _sections(line: Path | None, quick: bool, missed: list[str]) -> dict[str, Ca
     return {
         "prediction": lambda: predictions.measured(rounds),
         "chain": lambda: solvers.chain(rounds),
-        "equal error": lambda: solvers.equal_error(rounds),
+        "equal error": lambda: solvers.equal_error(2 if quick else 3),
         "simulation": lambda: solvers.simulators(rounds, 500 if quick else 3000),
         "queue": peers,
         "trace": lambda: tracelines.measured(2 if quick else 3, 50_000 if quick else 500_000),
