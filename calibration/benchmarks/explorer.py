@@ -1,6 +1,6 @@
 """How soon a move of a slider is on the screen: the static page, the served explorer, JupyterLab.
 
-    python calibration/benchmarks/explorer.py [--moves 64] [--skip lab] [--visits 20]
+    python calibration/benchmarks/explorer.py [--moves 48] [--skip lab] [--visits 20]
 
 Needs a Chromium and the ``test`` extra. A key is pressed on the slider of the pages; the time runs, on the
 browser's own clock, from the key's event until the frame with the new picture is painted. Moves follow each

@@ -44,8 +44,9 @@ SLOWNESS = declare(
 
 STATED_ERROR = (
     "fewer CPUs than threads, against the chain with exponential holds: throughput 0.01 % median, 0.6 % in"
-    " nineteen of twenty cases, 2 % at worst; blocked time of a call 0.5 %, 10 % and 41 %; a woken thread"
-    " is taken to find a CPU"
+    " nineteen of twenty cases, 2 % at worst; blocked time of a call 0.5 %, 10 % and 41 %, and up to 78 %"
+    " too long on one CPU with an exclusive part a thirtieth of a fault's; a woken thread is taken to find a"
+    " CPU"
 )
 
 #: Rounds of the scaling at most.

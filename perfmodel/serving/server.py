@@ -107,8 +107,10 @@ class _Server(Voila):  # type: ignore[misc]
             config=configuration, log_level=logging.ERROR, config_file_paths=[], ip=HOST,
             port=bound.getsockname()[1], root_dir=str(folder), open_browser=False,
             connection_dir_root=str(folder), notebook_path=str(folder / "explorer.ipynb"),
-            # A name of another site that resolves to this machine is refused.
-            tornado_settings={"allow_remote_access": False, "ws_ping_timeout": 30_000},
+            # A name of another site that resolves to this machine is refused. A page that answers no
+            # ping for three intervals is gone; one interval alone would end every page at its first.
+            tornado_settings={"allow_remote_access": False, "ws_ping_interval": 10_000,
+                              "ws_ping_timeout": 30_000},
         )  # fmt: skip
         self._bound = bound
         self._ready = ready

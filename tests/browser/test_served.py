@@ -280,6 +280,16 @@ def test_there_is_no_serious_barrier(page: Any) -> None:
     assert page.title() == "When does it pay for mprotect to downgrade mmap_lock?"
 
 
+def test_a_page_that_stays_open_keeps_its_connection(page: Any, served: Served) -> None:
+    opened: list[str] = []
+    page.on("websocket", lambda socket: opened.append(socket.url))
+    visit(page, served.address)
+    count = len(opened)
+    assert count
+    page.wait_for_timeout(35_000)  # longer than a page may leave a ping unanswered
+    assert len(opened) == count
+
+
 def test_visits_leave_no_kernel(page: Any, served: Served) -> None:
     for _ in range(2):
         page.reload()
