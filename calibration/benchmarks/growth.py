@@ -44,7 +44,7 @@ _LEAST = 4 << 20
 _ABOVE = 5.0
 
 #: Repeats at least, and CPU seconds spent on a size at least, with repeats at most.
-_REPEATS, _SECONDS, _MOST = 5, 0.5, 100
+_REPEATS, _SECONDS, _MOST = 3, 0.25, 100
 
 
 def _peak() -> int:

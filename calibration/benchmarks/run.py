@@ -48,7 +48,7 @@ def _sections(line: Path | None, quick: bool, missed: list[str]) -> dict[str, Ca
         "simulation": lambda: solvers.simulators(rounds, 500 if quick else 3000),
         "queue": peers,
         "trace": lambda: tracelines.measured(2 if quick else 3, 50_000 if quick else 500_000),
-        "start": lambda: starting.measured(2 if quick else 7),
+        "start": lambda: starting.measured(2 if quick else 5),
     }
 
 
