@@ -20,12 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.explorer import BROWSER, REPOSITORY
-
 from perfmodel.machine import Machine, shipped_profiles
 from perfmodel.prediction import predict
 from perfmodel.scenario import Scenario
 from perfmodel.webpage import page_html
+
+# The benches lie in a folder of scripts, which import each other by name.
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+from explorer import BROWSER, REPOSITORY
 
 #: Pixels of a small laptop, and the most that a picture may weigh.
 WIDTH, HEIGHT, MOST_BYTES = 1280, 800, 250_000
