@@ -225,8 +225,15 @@ def drain_threads(threads: Any, mu: Any, in_service: Any) -> Moments:
     with np.errstate(all="ignore"):
         x, w = _nodes(1.0 / rate, np.ones_like(rate), np.log1p(n))
         u = np.exp(-rate[..., None] * x)
-        left = -np.expm1(sc.xlog1py(n[..., None], -q[..., None] * u))
-        return Moments((left * w).sum(-1), 2 * (left * x * w).sum(-1))
+        return _longest(n, q, u, w, 2 * x * w)
+
+
+def _longest(
+    n: FloatArray, q: FloatArray, u: FloatArray, lasts: FloatArray, lasts_2: FloatArray
+) -> Moments:
+    """Integrate the chance that the longest of a binomial number of holds, u = exp(-mu x), is not over."""
+    left = -np.expm1(sc.xlog1py(n[..., None], -q[..., None] * u))
+    return Moments((left * lasts).sum(-1), (left * lasts_2).sum(-1))
 
 
 def still_draining(n: FloatArray, q: FloatArray, u: FloatArray) -> FloatArray:
@@ -275,10 +282,7 @@ def blocked_while_draining(
     n, think, rate, q, hold = (
         g["threads"], g["nu"], g["mu"], g["in_service"], g["exclusive"]
     )  # fmt: skip
-    with np.errstate(all="ignore"):
-        y, w = _nodes(1.0 / rate, think / rate, np.log1p(n))
-        rest = still_draining(n[..., None], q[..., None], np.exp(-rate[..., None] * y))
-        return _drain_blocking(n, think, hold, y, w * rest)
+    return Meeting(n, think, rate, hold).blocks(q)
 
 
 def _drain_blocking(
@@ -304,7 +308,7 @@ def _drain_blocking(
 
 
 class Meeting:
-    """A call that meets n threads, asked for one share of readers after another.
+    """A call that drains readers and blocks faults among n threads, whatever share of them reads.
 
     What does not depend on that share, the nodes and the weights of the integrals, is computed once:
     a fixed point asks for a dozen shares.
@@ -337,8 +341,7 @@ class Meeting:
 
     def drain(self, in_service: FloatArray) -> Moments:
         """Return how long the call drains, as :func:`drain_threads`."""
-        left = -np.expm1(sc.xlog1py(self.threads[..., None], -in_service[..., None] * self._u))
-        return Moments((left * self._lasts).sum(-1), (left * self._lasts_2).sum(-1))
+        return _longest(self.threads, in_service, self._u, self._lasts, self._lasts_2)
 
 
 def blocked_given_readers(
