@@ -122,7 +122,8 @@ def _held(laid: _Laid, policy: Policy) -> Hold:
             window=before / (call.vmas if policy is Policy.EVERY_VMA else 1),
         )
         given["remote_cpus"] = scenario.running_cpus(unblocked)
-        lasting = pieces(call.operation, constants, given, unchanged=unchanged)
+        lasting |= pieces(call.operation, constants, given, unchanged=unchanged,
+                          depending_on="remote_cpus")  # fmt: skip
     count = constants["syscall"].size
     parts = {"outside": np.zeros(count), "exclusive": np.zeros(count), "shared": np.zeros(count)}
     for name, (exclusive, shared) in divided.items():
