@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pkgutil
 
 import pytest
@@ -22,3 +23,10 @@ def test_every_public_name_can_be_used() -> None:
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_thing"):
         perfmodel.no_such_thing  # noqa: B018
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all tests")
+@pytest.mark.xdist_group("one-worker")
+def test_tests_of_a_group_are_kept_together(request: pytest.FixtureRequest) -> None:
+    # What many tests share is made once only while xdist hears of the groups, which it does by this suffix.
+    assert request.node.nodeid.endswith("@one-worker")

@@ -30,6 +30,8 @@ from perfmodel.scenario import Policy, Scenario
 
 from .conftest import document, outside
 
+pytestmark = pytest.mark.xdist_group("figures")
+
 #: Smaller than the write-up's: the same code in seconds.
 MADE = {
     cost_of_blocking: lambda m, t: cost_of_blocking.data_for(m, t, points=21, draws=20),

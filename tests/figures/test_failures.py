@@ -21,6 +21,8 @@ from perfmodel.figures import (
 
 from .conftest import outside
 
+pytestmark = pytest.mark.xdist_group("figures")
+
 #: Smaller than the page's: the same code in seconds.
 MADE = {
     "textbook_rule": lambda: textbook_rule.data_for(

@@ -11,6 +11,8 @@ from perfmodel.exposure import lost_stores
 from perfmodel.figures import Inputs, new_figure, stale_window, who_breaks
 from perfmodel.stale_tlb.boundary import Question, load
 
+pytestmark = pytest.mark.xdist_group("figures")
+
 
 def test_the_table_drawn_is_the_table_explored() -> None:
     spec = who_breaks.data_for()

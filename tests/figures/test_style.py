@@ -22,6 +22,8 @@ from perfmodel.figures import FIGURES, Inputs, new_figure, render, style, write_
 from perfmodel.figures.hold_phases import _GROUPS
 from perfmodel.figures.writing import make
 
+pytestmark = pytest.mark.xdist_group("figures-written")
+
 #: Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
 DEFICIENCY = {
     "none": np.eye(3),

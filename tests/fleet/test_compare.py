@@ -16,6 +16,8 @@ from perfmodel.errors import InputError, MissingExtraError
 from perfmodel.fleet import api
 from perfmodel.machine import Machine
 
+pytestmark = pytest.mark.xdist_group("compiled")
+
 Make = Callable[..., Machine]
 
 POLICIES = (pm.Policy.NONE, pm.Policy.LAST_VMA, pm.Policy.BEFORE_FLUSH, pm.Policy.READ_ONLY)

@@ -21,6 +21,8 @@ from perfmodel.rwlock.agreement import (
 from perfmodel.rwlock.markov import solve_chain
 from perfmodel.rwlock.simulate import simulate
 
+pytestmark = pytest.mark.xdist_group("agreement")
+
 FOLDER = Path(__file__).resolve().parents[2] / "calibration" / "agreement"
 
 

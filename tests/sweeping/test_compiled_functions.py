@@ -11,6 +11,8 @@ from perfmodel.equations import numeric
 from perfmodel.equations.blocked_time import blocked_quantile
 from perfmodel.sweeping import compiled_functions, compiled_quantile
 
+pytestmark = pytest.mark.xdist_group("compiled")
+
 
 def test_ein2_is_that_of_the_equations_and_has_no_step_where_its_series_meet() -> None:
     joints = [at for z in (1.5, 4.0, 60.0) for at in (np.nextafter(z, 0.0), z)]

@@ -20,6 +20,8 @@ from perfmodel.sweeping.files import shaped
 from perfmodel.sweeping.plan import Plan, make_plan
 from perfmodel.sweeping.variables import ANSWERS
 
+pytestmark = pytest.mark.xdist_group("compiled")
+
 try:
     import numba  # noqa: F401
 

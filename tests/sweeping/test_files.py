@@ -23,6 +23,8 @@ from perfmodel.sweeping.files import compute
 from perfmodel.sweeping.plan import Plan, make_plan
 from perfmodel.sweeping.store import write_zarr
 
+pytestmark = pytest.mark.xdist_group("compiled")
+
 VALUES: dict[str, Any] = {"pages": [1, 16, 256], "kernel": ["5.11", "6.18"], "vmas": [1, 4]}
 POLICIES = (pm.Policy.NONE, pm.Policy.LAST_VMA, pm.Policy.PER_VMA)
 

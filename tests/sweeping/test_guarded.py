@@ -13,6 +13,8 @@ from perfmodel.sweeping import write_sweep
 from perfmodel.sweeping.axes import axis_of
 from perfmodel.sweeping.plan import make_plan
 
+pytestmark = pytest.mark.xdist_group("compiled")
+
 ASKED = ["net_gain", "guarded_gain", "guarded_safe"]
 
 

@@ -18,6 +18,8 @@ from perfmodel.scenario import Policy, Scenario
 from perfmodel.webpage import page_html
 from perfmodel.webpage.content import content, stops
 
+pytestmark = pytest.mark.xdist_group("page-content")
+
 
 @pytest.fixture(scope="module")
 def machines() -> list[Machine]:
