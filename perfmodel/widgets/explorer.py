@@ -193,17 +193,12 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         scenario = self.state.scenario
         try:
             if self.pending or self.prediction.scenario != scenario:
-                prediction = await self._beside(generation, predict, scenario, draws=DRAWS)
-                if generation != self._generation:
-                    return
-                self.prediction = prediction
+                self.prediction = await self._beside(generation, predict, scenario, draws=DRAWS)
             await self._beside(generation, self._predict_pins)
             view, question = self._view(), self._question()
             if self._known(view, question) is None:
                 self._render(pending=False)
                 result = await self._beside(generation, self._compute, view, question)
-                if generation != self._generation:
-                    return
                 self._keep(view, question, result)
             self._render(pending=False)
         except _SupersededError:
@@ -234,6 +229,7 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
         ------
         _SupersededError
             At the next equation that the work evaluates once it is void: it would hold up the moves.
+            If it was done by then, here, before anything of it is shown.
         """
 
         def wanted() -> None:
@@ -244,7 +240,9 @@ class Explorer(ipw.VBox):  # type: ignore[misc]
             CHECKPOINT.set(wanted)  # in the thread's own copy of the context
             return work(*args, **named)
 
-        return await asyncio.to_thread(whole)
+        found = await asyncio.to_thread(whole)
+        wanted()
+        return found
 
     def _compute(self, view: View, question: Question) -> Any:
         return view.compute(question, lambda _: checkpoint())

@@ -377,6 +377,34 @@ def test_a_newer_move_stops_the_work_of_the_last(
     assert not ex.pending
 
 
+def test_a_move_between_two_pieces_of_work_is_not_taken_for_settled(
+    ex: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    # The view needs no work of its own, and is moved as the last piece of work before it ends.
+    ex.state.show(view="policies")
+    monkeypatch.setattr(module, "PAUSE", 3600.0)
+    monkeypatch.setattr(module, "WORDS", 0.0)
+
+    async def moves() -> None:
+        loop = asyncio.get_running_loop()
+        work = ex._predict_pins
+
+        def moved_meanwhile() -> None:
+            work()
+            loop.call_soon_threadsafe(ex.state.set, "fault_rate", 2e3)
+
+        monkeypatch.setattr(ex, "_predict_pins", moved_meanwhile)
+        ex.state.set("fault_rate", 1e3)
+        ex._start(loop)
+        await asyncio.gather(*ex._tasks)
+
+    asyncio.run(moves())
+    assert ex.prediction.scenario.faults.rate == 2e3
+    assert ex.pending
+
+
 def test_an_error_after_the_pause_is_told(ex: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
     import asyncio
 
