@@ -68,6 +68,9 @@ CLOCK = """watched => {
 #: Moves one way before they turn; a run ends where it began.
 TURN = 8
 
+#: Seconds from a visit to the look at the memory: the server forgets a visit after ten.
+AFTERWARDS = 12
+
 #: What 95 % of the moves are to take at most, from the key to the painted frame, ms.
 LIMITS = {"static page": 10, "served": 60, "JupyterLab": 100}
 
@@ -191,7 +194,7 @@ def served(
             page.reload()
             page.wait_for_selector(FIGURE)
             if visit in (2, visits):
-                page.wait_for_timeout(2000)
+                page.wait_for_timeout(1e3 * AFTERWARDS)
                 held.append(memory(process, visit))
         page.close()
     return found, held

@@ -169,6 +169,29 @@ def exported(page: Any) -> dict[str, Any]:
     return dict(data.get("scenario", data))
 
 
+def no_delay(process: int, port: int) -> list[bool]:
+    """Return for each connection to a port of another process whether small messages go out at once."""
+    import ctypes
+    import os
+    import socket
+
+    import psutil
+
+    found = []
+    with os.fdopen(os.pidfd_open(process), "rb") as handle:
+        for known in psutil.Process(process).net_connections("tcp"):
+            if known.laddr.port == port and known.status == psutil.CONN_ESTABLISHED:
+                # pidfd_getfd(2), which Python has no name for, since Linux 5.6.
+                copy = ctypes.CDLL(None, use_errno=True).syscall(438, handle.fileno(), known.fd, 0)
+                if copy < 0:
+                    pytest.skip(
+                        f"no look into the server's sockets: {os.strerror(ctypes.get_errno())}"
+                    )
+                with socket.socket(fileno=copy) as one:
+                    found.append(bool(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+    return found
+
+
 def asked(
     scenario: dict[str, Any], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> dict[str, Any]:
@@ -290,6 +313,12 @@ def test_a_page_that_stays_open_keeps_its_connection(page: Any, served: Served) 
     assert len(opened) == count
 
 
+def test_no_message_waits_until_the_last_was_acknowledged(page: Any, served: Served) -> None:
+    visit(page, served.address)
+    # The connections that brought the page's files are open as well.
+    assert any(no_delay(served.process.pid, int(re.findall(r":(\d+)", served.address)[0])))
+
+
 def test_visits_leave_no_kernel(page: Any, served: Served) -> None:
     for _ in range(2):
         page.reload()
@@ -323,4 +352,5 @@ def test_a_signal_ends_it_with_its_kernels(page: Any, served: Served, sign: sign
     said = other.stop(sign)
     assert other.process.returncode == 0
     assert "Traceback" not in said
+    assert "websocket" not in said
     until(lambda: not any(p.is_running() for p in family), "a process is left")
