@@ -2,8 +2,9 @@
 // page itself and in its workers; answers are plain objects, so that they can be sent.
 "use strict";
 
-// Draws worked on at once: short enough that a newer question is seen soon.
-const CHUNK = 25;
+// Draws worked on at once: short enough that a newer question is seen soon. Progress is told less often: each
+// word of it costs a frame, for whose end a move has to wait.
+const CHUNK = 25, TOLD = 100;
 
 function scenarioOf(given) {
   return $kwm(MODEL.Scenario, "from_dict", [dictOf(given)], []);
@@ -133,7 +134,7 @@ async function drawsJob({ scenario: given, json }, post, stale, pause) {
     // The quantiles of the wait are the central draw's: once is enough.
     parts.push(predicted(some, { draws: 1 + to - from, levels: parts.length ? [] : undefined }));
     sizes.push(1 + to - from);
-    post({ draws: to, done: false });
+    if ((to - 1) % TOLD < CHUNK) post({ draws: to, done: false });
   }
   await pause();
   if (stale()) return;
