@@ -243,8 +243,9 @@ def still_draining(n: FloatArray, q: FloatArray, u: FloatArray) -> FloatArray:
     """
     qu = q * u
     with np.errstate(all="ignore"):
-        thinking = -n * (1 - q) * np.expm1(sc.xlog1py(np.maximum(n - 1, 0.0), -qu))
-        big = -sc.xlog1py(n, -qu)
+        gone = np.log1p(-qu)
+        thinking = -n * (1 - q) * np.expm1((n - 1) * gone)
+        big = -n * gone
         # (n qu - 1 + (1-qu)^n)/u, with (1-qu)^n = e^-big and big - n qu = n log_excess(-qu)
         leaving = (big**2 * phi(2, big) - n * log_excess(-qu)) / u
     total = thinking + np.where(u > 0, leaving, 0.0)
@@ -332,9 +333,16 @@ class Meeting:
             self._time = threads * nu * exclusive**2 * phi(2, nu * exclusive)
             self._blocked = -threads * np.expm1(-nu * exclusive)
 
+    def _left(self, in_service: FloatArray) -> FloatArray:
+        return still_draining(self.threads[..., None], in_service[..., None], self._u)
+
+    def blocked(self, in_service: FloatArray) -> FloatArray:
+        """Return how many faults the call blocks: all that a fixed point asks for in its rounds."""
+        return np.asarray(self._blocked + (self._hits * self._left(in_service)).sum(-1))
+
     def blocks(self, in_service: FloatArray) -> DrainBlocking:
         """Return whom the call blocks, as :func:`blocked_while_draining`."""
-        rest = still_draining(self.threads[..., None], in_service[..., None], self._u)
+        rest = self._left(in_service)
         return DrainBlocking(
             self._time + (self._waits * rest).sum(-1), self._blocked + (self._hits * rest).sum(-1)
         )

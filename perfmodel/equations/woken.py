@@ -168,41 +168,39 @@ def closed_system_woken(
         )
         shares = {"hit": _given(hit, asleep), "until": _given(until, asleep)}
         still_thinking = rate / (think + rate)
+        before = _nobody(none.hits, n)
 
-        def once(woken: FloatArray) -> tuple[FloatArray, ...]:
-            """One round from the share of the threads woken, given that any are."""
-            run = kind(AWAKE(shared=r, awake=awake, blocked_end=woken, **law))
+        def readers(woken: FloatArray) -> tuple[FloatArray, FloatArray]:
+            """Return who reads as a call comes, while the woken run and while they still sleep."""
             in_sleep = ASLEEP(shared=r, blocked_end=woken, nu=think, mu=rate,
                               think_writer=np.minimum(z, left))  # fmt: skip
-            sleep = kind(in_sleep)
-            thinkers = (1 - woken) * still_thinking
-            hits = sleep.hits + thinkers * shares["hit"] * (1 - sleep.hits)
-            time = sleep.time + n * thinkers * (
-                shares["until"] + shares["hit"] * sleep.hits / np.maximum(think, 1e-300)
-            )
-            again = (1 - asleep) * _nobody(run.hits, n) + asleep * _nobody(hits, n)
-            before = _nobody(none.hits, n)
+            return AWAKE(shared=r, awake=awake, blocked_end=woken, **law), in_sleep
+
+        def mixed(
+            woken: FloatArray, run: FloatArray, sleep: FloatArray
+        ) -> tuple[FloatArray, FloatArray, FloatArray]:
+            """Return whom a call blocks, that anybody was woken, and the next round's share of the woken."""
+            hits = sleep + (1 - woken) * still_thinking * shares["hit"] * (1 - sleep)
+            again = (1 - asleep) * _nobody(run, n) + asleep * _nobody(hits, n)
             any_woken = (1 - before) / np.maximum(1 - before + again, 1e-300)
-            mixed = (1 - asleep) * run.hits + asleep * hits
-            blocked = (1 - any_woken) * none.hits + any_woken * mixed
-            total = (1 - any_woken) * none.time + any_woken * (
-                (1 - asleep) * run.time + asleep * time
-            )
-            acquire = (1 - any_woken) * none.drain.mean + any_woken * (
-                (1 - asleep) * run.drain.mean + asleep * sleep.drain.mean + overlap
-            )
-            acquire_2 = (1 - any_woken) * none.drain.second + any_woken * (
-                (1 - asleep) * run.drain.second + asleep * sleep.drain.second
-                + 2 * overlap * sleep.drain.mean + overlap_2
-            )  # fmt: skip
-            new = np.clip(_given(blocked, any_woken), 0.0, 1.0)
-            return new, n * blocked, total, acquire, acquire_2, any_woken
+            blocked = (1 - any_woken) * none.hits + any_woken * ((1 - asleep) * run + asleep * hits)
+            return blocked, any_woken, np.clip(_given(blocked, any_woken), 0.0, 1.0)
+
+        # Where nobody sleeps longer than the call holds, whom it meets asleep does not count.
+        nobody_asleep = not np.any(left > 0)
+
+        def once(woken: FloatArray) -> FloatArray:
+            """One round from the share of the threads woken, given that any are."""
+            awake_q, asleep_q = readers(woken)
+            run = meeting.blocked(np.clip(awake_q, 0.0, 1.0)) / n
+            sleep = run if nobody_asleep else meeting.blocked(np.clip(asleep_q, 0.0, 1.0)) / n
+            return mixed(woken, run, sleep)[2]
 
         woken = np.clip(none.hits + 1.0 / n, 0.0, 1.0)
         for _ in range(60):
             # Aitken's extrapolation: the map is smooth and nearly linear about its fixed point.
-            one = once(woken)[0]
-            two = once(one)[0]
+            one = once(woken)
+            two = once(one)
             bend = two - 2 * one + woken
             far = np.where(np.abs(bend) > 1e-15, woken - (one - woken) ** 2 / bend, two)
             new = np.where((far > 0) & (far <= 1), far, two)
@@ -210,7 +208,21 @@ def closed_system_woken(
             woken = new
             if change < 1e-9:
                 break
-        _, blocked, time, acquire, acquire_2, any_woken = once(woken)
+        awake_q, asleep_q = readers(woken)
+        run, sleep = kind(awake_q), kind(asleep_q)
+        blocked, any_woken, _ = mixed(woken, run.hits, sleep.hits)
+        blocked = n * blocked
+        late = sleep.time + n * (1 - woken) * still_thinking * (
+            shares["until"] + shares["hit"] * sleep.hits / np.maximum(think, 1e-300)
+        )
+        time = (1 - any_woken) * none.time + any_woken * ((1 - asleep) * run.time + asleep * late)
+        acquire = (1 - any_woken) * none.drain.mean + any_woken * (
+            (1 - asleep) * run.drain.mean + asleep * sleep.drain.mean + overlap
+        )
+        acquire_2 = (1 - any_woken) * none.drain.second + any_woken * (
+            (1 - asleep) * run.drain.second + asleep * sleep.drain.second
+            + 2 * overlap * sleep.drain.mean + overlap_2
+        )  # fmt: skip
         paid = w * blocked
         stagger = asleep * paid
     return WokenSystem(

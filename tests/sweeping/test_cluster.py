@@ -21,6 +21,8 @@ from perfmodel.sweeping.store import write_zarr
 
 distributed = pytest.importorskip("distributed", reason="the sweep extra is not installed")
 
+pytestmark = pytest.mark.xdist_group("cluster")
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
