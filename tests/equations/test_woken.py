@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perfmodel.equations.closed import closed_system
@@ -22,6 +22,7 @@ times = st.floats(2.0, 5.5).map(lambda x: 10.0**x)
     n=st.integers(1, 64), think=times, caller=times, exclusive=times,
     shared=st.one_of(st.just(0.0), times),
 )  # fmt: skip
+@example(n=51, think=26_000.0, caller=100.0, exclusive=100.0, shared=0.0)
 @settings(max_examples=60, deadline=None)
 def test_without_a_wake_up_it_is_the_closed_system(
     n: int, think: float, caller: float, exclusive: float, shared: float
@@ -29,10 +30,11 @@ def test_without_a_wake_up_it_is_the_closed_system(
     woken = closed_system_woken(n, 1 / think, 1 / READ, caller, exclusive, shared, 0.0)
     plain = closed_system(n, 1 / think, 1 / READ, caller, exclusive, shared, quantiles=())
     # The one tells apart the calls after which nobody was woken, the other does not: that shows where
-    # the caller comes back before the readers have gone.
-    rel = 0.02 if caller > 10 * READ else 0.1
+    # the caller comes back before the readers have gone: of 36,000 random cases the worst were 16 % and,
+    # with a caller slower than ten reads, 0.07 % apart.
+    rel = 0.001 if caller > 10 * READ else 0.17
     assert woken.blocked == pytest.approx(plain.blocked_per_call, rel=rel)
-    assert woken.blocked_time == pytest.approx(plain.blocked_time_per_call, rel=2 * rel)
+    assert woken.blocked_time == pytest.approx(plain.blocked_time_per_call, rel=rel)
     assert 1 / woken.cycle == pytest.approx(plain.call_rate, rel=rel)
 
 
