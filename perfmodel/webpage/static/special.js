@@ -18,10 +18,13 @@ const sequence = (count, of) => Array.from({ length: count }, (_, j) => of(j));
 function squared(x) { return x * x; }
 function oneMinusExp(z) { return -Math.expm1(-z); }
 
+// Most arguments are small, for which the first terms give every digit.
 const PHI_SERIES = sequence(6, (k) => sequence(18, (j) => (j % 2 ? -1 : 1) / factorials[j + k]));
+const PHI_SHORT = PHI_SERIES.map((series) => series.slice(0, 8));
 
 function phi(k, z) {
   if (k === 0) return Math.exp(-z);
+  if (z < 0.02) return horner(PHI_SHORT[k], z);
   if (z < (k <= 2 ? 0.8 : 1.6)) return horner(PHI_SERIES[k], z);
   if (z === Infinity) return 0;
   let value = -Math.expm1(-z) / z;
@@ -29,12 +32,11 @@ function phi(k, z) {
   return value;
 }
 
-const LOG_SERIES = sequence(26, (j) => (j % 2 ? -1 : 1) / (j + 2));
+const LOG_SERIES = sequence(26, (j) => (j % 2 ? -1 : 1) / (j + 2)), LOG_SHORT = LOG_SERIES.slice(0, 10);
 
-function logExcess(x) { return Math.abs(x) < 0.25 ? x * x * horner(LOG_SERIES, x) : x - Math.log1p(x); }
-function logExcessRatio(x) {
-  return Math.abs(x) < 0.25 ? horner(LOG_SERIES, x) : (x - Math.log1p(x)) / (x * x);
-}
+function logSeries(x) { return horner(Math.abs(x) < 0.02 ? LOG_SHORT : LOG_SERIES, x); }
+function logExcess(x) { return Math.abs(x) < 0.25 ? x * x * logSeries(x) : x - Math.log1p(x); }
+function logExcessRatio(x) { return Math.abs(x) < 0.25 ? logSeries(x) : (x - Math.log1p(x)) / (x * x); }
 function logRatio(x) { return x === 0 ? 1 : Math.log1p(x) / x; }
 
 function xlogy(x, y) { return x === 0 && y === y ? 0 : x * Math.log(y); }
