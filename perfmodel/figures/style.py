@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import textwrap
 from functools import wraps
 from pathlib import Path
@@ -111,10 +112,14 @@ def new_figure(width: float = PAGE, height: float = 4.0) -> Figure:
 
 
 def balanced(text: str, most: int) -> str:
-    """Break a text into as few lines as `most` characters a line allow, and those of like length."""
-    count = len(textwrap.wrap(text, most))
-    width = next(w for w in range(1, most + 1) if len(textwrap.wrap(text, w)) <= count)
-    return "\n".join(textwrap.wrap(text, width))
+    """Break a text into as few lines as `most` characters a line allow, and those of like length.
+
+    A number stays with its unit.
+    """
+    bound = re.sub(r"(?<=\d) (?=(?:[nµm]?s|%)(?!\w))", "\N{NO-BREAK SPACE}", text)
+    count = len(textwrap.wrap(bound, most))
+    width = next(w for w in range(1, most + 1) if len(textwrap.wrap(bound, w)) <= count)
+    return "\n".join(textwrap.wrap(bound, width)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def is_column(figure: Figure) -> bool:

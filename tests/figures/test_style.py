@@ -250,3 +250,11 @@ def test_a_figure_may_be_made_alone(machine: pm.Machine) -> None:
     assert files["hold_phases.svg"].startswith(b"<?xml")
     with pytest.raises(ValueError, match="JSON"):
         render(new_figure(), "svg", title="x", source={"scenario": float("nan")})
+
+
+def test_a_number_stays_with_its_unit_where_a_title_breaks() -> None:
+    text = "5 % of the faults in the call's VMA: 317 µs gained a call on 5.11, 38 µs on 6.18"
+    for most in range(20, 80):
+        broken = style.balanced(text, most)
+        assert not re.search(r"\d\n(%|µs)", broken)
+        assert broken.replace("\n", " ") == text
