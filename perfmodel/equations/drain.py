@@ -241,13 +241,16 @@ def still_draining(n: FloatArray, q: FloatArray, u: FloatArray) -> FloatArray:
 
     All terms are written so that no digits are lost for small q or u.
     """
-    qu = q * u
+    x = q * u
     with np.errstate(all="ignore"):
-        gone = np.log1p(-qu)
-        thinking = -n * (1 - q) * np.expm1((n - 1) * gone)
-        big = -n * gone
-        # (n qu - 1 + (1-qu)^n)/u, with (1-qu)^n = e^-big and big - n qu = n log_excess(-qu)
-        leaving = (big**2 * phi(2, big) - n * log_excess(-qu)) / u
+        others = np.expm1((n - 1) * np.log1p(-x))  # (1-x)^(n-1) - 1
+        # n x - 1 + (1-x)^n: by the binomial series where its terms cancel.
+        series = 1 - (n - 3) / 4 * x * (
+            1 - (n - 4) / 5 * x * (1 - (n - 5) / 6 * x * (1 - (n - 6) / 7 * x))
+        )
+        series = n * (n - 1) / 2 * x * x * (1 - (n - 2) / 3 * x * series)
+        leaving = np.where(n * x < 0.01, series, n * x + others - x * (1 + others)) / u
+        thinking = -n * (1 - q) * others
     total = thinking + np.where(u > 0, leaving, 0.0)
     # One thread leaves nobody behind; only rounding is left of its terms.
     return np.asarray(np.where(n > 1, np.maximum(total, 0.0), np.where(np.isnan(n), np.nan, 0.0)))

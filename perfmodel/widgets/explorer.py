@@ -19,7 +19,7 @@ import ipywidgets as ipw
 
 from perfmodel.equations.equation import CHECKPOINT, checkpoint
 from perfmodel.errors import PerfmodelError
-from perfmodel.prediction import Prediction, predict
+from perfmodel.prediction import DRAWS, Prediction, predict
 from perfmodel.scenario import Policy
 from perfmodel.verdict import CUTS, time_text
 from perfmodel.widgets.controls import Controls
@@ -34,9 +34,6 @@ from perfmodel.widgets.viewmenus import ViewMenus
 from perfmodel.widgets.views import KINDS, WIDTH, Canvas, Question, Scene, View
 
 __all__ = ["Explorer"]
-
-#: Draws of the machine's constants behind the interval of the point.
-DRAWS = 100
 
 #: Pause after the last move before the interval and the view's own work are begun, seconds.
 PAUSE = 0.2

@@ -95,7 +95,7 @@ def predicted(**changes: Any) -> Any:
         call=pm.Call("mprotect", pages=1, remote_cpus=0),
         faults=pm.Faults(rate=50_000), writers=pm.Writers(threads=1, think_us=200), cpus=48,
     )  # fmt: skip
-    return pm.predict(scenario.replace(**changes), draws=100)
+    return pm.predict(scenario.replace(**changes))
 
 
 def rows(prediction: Any) -> list[list[str]]:

@@ -196,12 +196,10 @@ def asked(
     scenario: dict[str, Any], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> dict[str, Any]:
     """Return what `predict --json` says of a scenario."""
-    from perfmodel.widgets.explorer import DRAWS
-
     file = folder / "scenario.json"
     file.write_text(json.dumps(scenario))
     capsys.readouterr()
-    assert main(["predict", "--scenario", str(file), "--draws", str(DRAWS), "--json"]) == 0
+    assert main(["predict", "--scenario", str(file), "--json"]) == 0
     return dict(json.loads(capsys.readouterr().out))
 
 

@@ -381,6 +381,7 @@ def test_a_move_between_two_pieces_of_work_is_not_taken_for_settled(
     ex: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import asyncio
+    from contextvars import copy_context
 
     # The view needs no work of its own, and is moved as the last piece of work before it ends.
     ex.state.show(view="policies")
@@ -388,12 +389,12 @@ def test_a_move_between_two_pieces_of_work_is_not_taken_for_settled(
     monkeypatch.setattr(module, "WORDS", 0.0)
 
     async def moves() -> None:
-        loop = asyncio.get_running_loop()
-        work = ex._predict_pins
+        loop, work, own = asyncio.get_running_loop(), ex._predict_pins, copy_context()
 
         def moved_meanwhile() -> None:
             work()
-            loop.call_soon_threadsafe(ex.state.set, "fault_rate", 2e3)
+            # As a move comes: not in the context of this thread, whose work it makes void.
+            loop.call_soon_threadsafe(ex.state.set, "fault_rate", 2e3, context=own)
 
         monkeypatch.setattr(ex, "_predict_pins", moved_meanwhile)
         ex.state.set("fault_rate", 1e3)
