@@ -241,17 +241,17 @@ def still_draining(n: FloatArray, q: FloatArray, u: FloatArray) -> FloatArray:
 
     All terms are written so that no digits are lost for small q or u.
     """
-    x = q * u
+    p = q * u  # that a thread reads and has not left by then
     with np.errstate(all="ignore"):
-        others = np.expm1((n - 1) * np.log1p(-x))  # (1-x)^(n-1) - 1
-        # n x - 1 + (1-x)^n: by the binomial series where its terms cancel.
-        series = 1 - (n - 3) / 4 * x * (
-            1 - (n - 4) / 5 * x * (1 - (n - 5) / 6 * x * (1 - (n - 6) / 7 * x))
-        )
-        series = n * (n - 1) / 2 * x * x * (1 - (n - 2) / 3 * x * series)
-        leaving = np.where(n * x < 0.01, series, n * x + others - x * (1 + others)) / u
-        thinking = -n * (1 - q) * others
-    total = thinking + np.where(u > 0, leaving, 0.0)
+        others = np.expm1((n - 1) * np.log1p(-p))  # (1-p)^(n-1) - 1
+        # n p - 1 + (1-p)^n is divided by u: by the binomial series where its terms cancel.
+        series = n * (n - 1) / 2 * p * p * (1 - (n - 2) / 3 * p * (
+            1 - (n - 3) / 4 * p * (1 - (n - 4) / 5 * p * (
+                1 - (n - 5) / 6 * p * (1 - (n - 6) / 7 * p)))))  # fmt: skip
+        # Of the readers who have gone by then, and of the threads that were thinking.
+        total = np.where(
+            u > 0, np.where(n * p < 0.01, series, n * p + others - p * (1 + others)) / u, 0.0
+        ) - n * (1 - q) * others  # fmt: skip
     # One thread leaves nobody behind; only rounding is left of its terms.
     return np.asarray(np.where(n > 1, np.maximum(total, 0.0), np.where(np.isnan(n), np.nan, 0.0)))
 
