@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,40 @@ def test_what_it_cannot_do_it_says(
     told = capsys.readouterr()
     assert told.out == ""
     assert said in told.err
+
+
+def test_a_visitor_who_never_comes_back_leaves_no_kernel(tmp_path: Path) -> None:
+    pytest.importorskip("voila")
+    psutil = pytest.importorskip("psutil")
+    # A minute is too long for a test.
+    impatient = (
+        "import sys, perfmodel.serving.server as s; s.IDLE, s.CULL_EVERY = 2, 1;"
+        " from perfmodel.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", impatient, "explore", "--no-browser"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "HOME": str(tmp_path)},
+    )  # fmt: skip
+
+    def kernels() -> int:
+        return len(psutil.Process(process.pid).children(recursive=True))
+
+    try:
+        assert process.stdout is not None
+        # Fetched, but not by a browser: no page opens a connection, and none says good-bye.
+        with urllib.request.urlopen(process.stdout.readline().strip(), timeout=60) as page:
+            assert b"</html>" in page.read()
+        assert kernels() == 1
+        end = time.monotonic() + 60
+        while kernels():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0
+    assert "Traceback" not in said
 
 
 def test_it_listens_to_this_machine_alone_and_stops(tmp_path: Path) -> None:
