@@ -117,7 +117,7 @@ def test_a_visitor_who_never_comes_back_leaves_no_kernel(tmp_path: Path) -> None
     psutil = pytest.importorskip("psutil")
     # A minute is too long for a test.
     impatient = (
-        "import sys, perfmodel.serving.server as s; s.IDLE, s.CULL_EVERY = 2, 1;"
+        "import sys, perfmodel.serving.server as s; s.IDLE, s.CULL_EVERY = 5, 1;"
         " from perfmodel.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
