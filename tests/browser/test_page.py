@@ -348,6 +348,27 @@ def test_the_interval_is_that_of_the_same_draws(page: Any, machines: tuple[Machi
         assert here["policies"][1]["net_gain_ns_per_call"]["low"] is not None
 
 
+def test_a_first_interval_is_told_before_all_draws_are_in(
+    page: Any, machines: tuple[Machine, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "more-draws.html"
+    path.write_text(page_html(machines[:1], draws=130), encoding="utf-8")
+    other = page.context.browser.new_page()
+    other.goto(path.as_uri())
+    progress = other.locator("#progress")
+    progress.filter(
+        has_text="over 100 draws of the machine's constants; the other 30 follow"
+    ).wait_for()
+    assert "(90 %)" in other.locator("#verdict").inner_text()
+    assert other.locator("[data-copy=quote]").is_disabled()
+    other.wait_for_function("() => document.body.dataset.done")
+    assert "over 130 draws of the machine's constants." in progress.inner_text()
+    scenario = Scenario.from_dict(PRESETS["mail"].parameters, machine=machines[0])
+    python = predict(scenario, draws=130, solver="closed").to_dict()
+    assert not differences(other.evaluate("() => ANSWER"), json.loads(json.dumps(python)))
+    other.close()
+
+
 def test_the_machines_have_their_own_draws(page: Any, machines: tuple[Machine, ...]) -> None:
     for machine in machines:
         told = page.evaluate(

@@ -77,8 +77,20 @@ function tellDraws(told) {
   if (told.error) return problem([told.error]);
   if (!told.done) return say($id("progress"), progress(told.draws));
   VIEW = told.view;
-  finish(told.json, VIEW.outside.length && !unchecked() ? "" : `Interval and probability over ${DATA.draws} draws of the machine's constants.`);
+  const left = DATA.draws - told.draws, about = VIEW.outside.length && !unchecked() ? ""
+    : `Interval and probability over ${told.draws} draws of the machine's constants${left ? `; the other ${left} follow` : ""}.`;
+  if (!left) return finish(told.json, about);
+  clearTimeout(later);
+  showView(VIEW, { pending: false, command: commandLine(), unchecked: unchecked() });
+  say($id("progress"), about);
+  // Once nobody moves: on two processors they would keep the next move waiting.
+  waiting = setTimeout(() => askDraws(DATA.draws), REST);
 }
+
+// The draws that the first interval is over, and how long it stands before the others are taken in, ms.
+const FIRST = 100, REST = 600;
+
+const askDraws = (count) => ask({ type: "draws", id: ASKED, scenario: scenarioGiven(STATE), count, json: count === DATA.draws });
 
 // Show the whole answer: interval, probability, and the sentences to quote.
 function finish(json, about) {
@@ -187,7 +199,7 @@ function answer({ problems = [] } = {}) {
     if (own) {
       finish(own.prediction, `Computed with the page, by another solver: ${own.prediction.warnings[0]}. That is for this case as it`
         + " stands: where a number is changed, ask the command line.");
-    } else ask({ type: "draws", id, scenario: given, json: true });
+    } else askDraws(Math.min(FIRST, DATA.draws));
     const control = CONTROLS.get(STATE.over), values = sweepValues(control);
     ask({ type: "sweep", id, scenario: given, control: { name: control.name, path: control.path, integer: control.integer, log: control.log }, values });
   }, 120);

@@ -124,8 +124,8 @@ function whole(scenario, parts, sizes) {
   return $kw($b.replace, [parts[0]], [["scenario", scenario], ["results", results], ["guarded", guarded], ["verdict", verdict]]);
 }
 
-async function drawsJob({ scenario: given, json }, post, stale, pause) {
-  const scenario = scenarioOf(given), machine = scenario.machine, count = machine.drawn;
+async function drawsJob({ scenario: given, count, json }, post, stale, pause) {
+  const scenario = scenarioOf(given), machine = scenario.machine;
   const parts = [], sizes = [];
   for (let from = 1; from < count; from += CHUNK) {
     await pause();
@@ -209,6 +209,13 @@ async function sweepJob({ scenario: given, control, values }, post, stale, pause
 // Jobs by kind, the most urgent first: what a slider may ask next is asked for by a hand on it.
 const JOBS = { ahead: aheadJob, draws: drawsJob, sweep: sweepJob }, URGENCY = Object.keys(JOBS);
 
+// Let whatever else is due come in between. A timer would make each pause four milliseconds long.
+const breath = (() => {
+  const { port1, port2 } = new MessageChannel(), waiting = [];
+  port1.onmessage = () => waiting.shift()();
+  return () => new Promise((resume) => { waiting.push(resume); port2.postMessage(null); });
+})();
+
 // Work on the newest job of each kind; an older one ends as soon as a newer comes. A more urgent one is
 // done in the pauses of another. A job to stop ends those that an old question has.
 function serve(post) {
@@ -219,7 +226,7 @@ function serve(post) {
     waiting.delete(kind);
     const now = newest[kind], tell = (answer) => post({ ...answer, type: kind, id: now.id });
     const pause = async () => {
-      await new Promise((resume) => { setTimeout(resume, 0); });
+      await breath();
       for (let urgent; (urgent = next(URGENCY.indexOf(kind)));) await work(urgent);
     };
     try {
