@@ -104,7 +104,7 @@ def pressed(
     page.evaluate(CLOCK, watched)
     handle.focus()
     page.wait_for_timeout(1000)
-    for what, pause, count in (("held", HELD, moves), ("tried", TRIED, moves * 2 // 3)):
+    for what, pause, count in (("held", HELD, moves), ("tried", TRIED, moves)):
         count = max(2 * TURN, count - count % (2 * TURN))
         page.evaluate("() => { window.told.length = 0; }")
         for i in range(count):
