@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -84,4 +85,7 @@ def session() -> Any:
     state.listen(follow)
     if problem:
         explorer.say(problem)
+    # What is there by now stays until the visit ends. A look for garbage that goes through all of it takes a
+    # tenth of a second, in the middle of a drag.
+    gc.freeze()
     return ipw.VBox([explorer, address])
