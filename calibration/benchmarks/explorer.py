@@ -104,8 +104,8 @@ def pressed(
     page.evaluate(CLOCK, watched)
     handle.focus()
     page.wait_for_timeout(1000)
-    for what, pause, count in (("held", HELD, moves), ("tried", TRIED, moves)):
-        count = max(2 * TURN, count - count % (2 * TURN))
+    count = max(2 * TURN, moves - moves % (2 * TURN))
+    for what, pause in (("held", HELD), ("tried", TRIED)):
         page.evaluate("() => { window.told.length = 0; }")
         for i in range(count):
             before = page.evaluate("() => window.told.length")
@@ -220,7 +220,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--moves", type=int, default=48, help="moves of a held key")
+    parser.add_argument(
+        "--moves", type=int, default=48, help="moves of a held key, and as many with pauses"
+    )
     parser.add_argument("--visits", type=int, default=20, help="visits whose memory is measured")
     parser.add_argument("--skip", nargs="*", default=[], choices=["static", "served", "lab"])
     wanted = parser.parse_args()

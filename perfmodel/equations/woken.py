@@ -150,8 +150,7 @@ def closed_system_woken(
 
     meeting = Meeting(n, think, rate, d)
 
-    def kind(share: FloatArray) -> _Kind:
-        q = np.clip(share, 0.0, 1.0)
+    def kind(q: FloatArray) -> _Kind:
         one = meeting.blocks(q)
         return _Kind(one.blocked / n, one.time, meeting.drain(q))
 
@@ -160,7 +159,7 @@ def closed_system_woken(
     overlap, overlap_2 = OVERLAP(**known), OVERLAP_2(**known)
     asleep = -np.expm1(-left / z)
     hit = np.maximum(OVERLAP_HIT(nu=think, **known), 0.0)
-    none = kind(NONE_WOKEN(shared=r, **law))
+    none = kind(np.clip(NONE_WOKEN(shared=r, **law), 0.0, 1.0))
     with np.errstate(all="ignore"):
         # Blocked within P and until its end; the difference loses its digits for small windows.
         until = np.where(
@@ -174,7 +173,8 @@ def closed_system_woken(
             """Return who reads as a call comes, while the woken run and while they still sleep."""
             in_sleep = ASLEEP(shared=r, blocked_end=woken, nu=think, mu=rate,
                               think_writer=np.minimum(z, left))  # fmt: skip
-            return AWAKE(shared=r, awake=awake, blocked_end=woken, **law), in_sleep
+            running = AWAKE(shared=r, awake=awake, blocked_end=woken, **law)
+            return np.clip(running, 0.0, 1.0), np.clip(in_sleep, 0.0, 1.0)
 
         def mixed(
             woken: FloatArray, run: FloatArray, sleep: FloatArray
@@ -192,8 +192,8 @@ def closed_system_woken(
         def once(woken: FloatArray) -> FloatArray:
             """One round from the share of the threads woken, given that any are."""
             awake_q, asleep_q = readers(woken)
-            run = meeting.blocked(np.clip(awake_q, 0.0, 1.0)) / n
-            sleep = run if nobody_asleep else meeting.blocked(np.clip(asleep_q, 0.0, 1.0)) / n
+            run = meeting.blocked(awake_q) / n
+            sleep = run if nobody_asleep else meeting.blocked(asleep_q) / n
             return mixed(woken, run, sleep)[2]
 
         woken = np.clip(none.hits + 1.0 / n, 0.0, 1.0)

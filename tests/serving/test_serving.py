@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,24 @@ def test_what_it_cannot_do_it_says(
     assert said in told.err
 
 
+@contextlib.contextmanager
+def explorer(home: Path, *python: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Serve the explorer from a folder, give its process and address, and hold it to a clean end."""
+    process = subprocess.Popen(
+        [sys.executable, *python, "explore", "--no-browser"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        cwd=home, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(home), "HOME": str(home)},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 0
+    assert "Traceback" not in said
+
+
 def test_a_visitor_who_never_comes_back_leaves_no_kernel(tmp_path: Path) -> None:
     pytest.importorskip("voila")
     psutil = pytest.importorskip("psutil")
@@ -120,50 +140,27 @@ def test_a_visitor_who_never_comes_back_leaves_no_kernel(tmp_path: Path) -> None
         "import sys, perfmodel.serving.server as s; s.IDLE, s.CULL_EVERY = 5, 1;"
         " from perfmodel.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", impatient, "explore", "--no-browser"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "HOME": str(tmp_path)},
-    )  # fmt: skip
+    with explorer(tmp_path, "-c", impatient) as (process, address):
 
-    def kernels() -> int:
-        return len(psutil.Process(process.pid).children(recursive=True))
+        def kernels() -> int:
+            return len(psutil.Process(process.pid).children(recursive=True))
 
-    try:
-        assert process.stdout is not None
         # Fetched, but not by a browser: no page opens a connection, and none says good-bye.
-        with urllib.request.urlopen(process.stdout.readline().strip(), timeout=60) as page:
+        with urllib.request.urlopen(address, timeout=60) as page:
             assert b"</html>" in page.read()
         assert kernels() == 1
         end = time.monotonic() + 60
         while kernels():
             assert time.monotonic() < end
             time.sleep(0.1)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=30)[1]
-    assert process.returncode == 0
-    assert "Traceback" not in said
 
 
 def test_it_listens_to_this_machine_alone_and_stops(tmp_path: Path) -> None:
     pytest.importorskip("voila")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "perfmodel", "explore", "--no-browser"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        cwd=tmp_path, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "HOME": str(tmp_path)},
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
+    with explorer(tmp_path, "-m", "perfmodel") as (_, address):
         assert address.startswith("http://127.0.0.1:")
         # Nothing of the folder that it was started in is served.
         (tmp_path / "secret.png").write_bytes(b"x")
         with pytest.raises(OSError, match=r"40[34]"):
             urllib.request.urlopen(f"{address}voila/files/secret.png", timeout=10)
-    finally:
-        process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)[1]
-    assert process.returncode == 0
-    assert "Traceback" not in said
     assert list(tmp_path.glob("perfmodel-explore-*")) == []

@@ -80,9 +80,7 @@ function tellDraws(told) {
   const left = DATA.draws - told.draws, about = VIEW.outside.length && !unchecked() ? ""
     : `Interval and probability over ${told.draws} draws of the machine's constants${left ? `; the other ${left} follow` : ""}.`;
   if (!left) return finish(told.json, about);
-  clearTimeout(later);
-  showView(VIEW, { pending: false, command: commandLine(), unchecked: unchecked() });
-  say($id("progress"), about);
+  showInterval(about);
   // Once nobody moves: on two processors they would keep the next move waiting.
   waiting = setTimeout(() => askDraws(DATA.draws), REST);
 }
@@ -92,12 +90,16 @@ const FIRST = 100, REST = 600;
 
 const askDraws = (count) => ask({ type: "draws", id: ASKED, scenario: scenarioGiven(STATE), count, json: count === DATA.draws });
 
-// Show the whole answer: interval, probability, and the sentences to quote.
-function finish(json, about) {
-  ANSWER = json;
+function showInterval(about) {
   clearTimeout(later);
   showView(VIEW, { pending: false, command: commandLine(), unchecked: unchecked() });
   say($id("progress"), about);
+}
+
+// Show the whole answer: interval, probability, and the sentences to quote.
+function finish(json, about) {
+  ANSWER = json;
+  showInterval(about);
   document.body.dataset.done = String(ASKED);
   for (const name of ["quote", "answer"]) document.querySelector(`[data-copy=${name}]`).disabled = false;
 }
